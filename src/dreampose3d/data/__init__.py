@@ -1,0 +1,1 @@
+"""Where motion comes from: one source a file."""

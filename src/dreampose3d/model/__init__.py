@@ -1,0 +1,1 @@
+"""The four parts of the method, one file each, and their assembly."""
