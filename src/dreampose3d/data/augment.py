@@ -1,0 +1,186 @@
+"""New people and new poses from recorded ones: limbs exchanged, parts tilted, bones rescaled, bodies turned.
+
+A pose is its bones: vectors from parent to joint. Every ingredient changes bones, and joints are put together again
+along the tree; so no ingredient can tear a body apart. All draw from one generator, and all work on whole batches.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from torch.nn import functional as F
+
+from dreampose3d.skeleton import H36M_17, Skeleton
+from dreampose3d.view import mirror_poses
+
+
+
+@dataclass(frozen=True)
+class PoseAugmentation:
+    """How often and how strongly; every share is of windows."""
+
+    exchange_arms: float = 0.3
+    """Share of windows whose arm (each side by itself) is another window's."""
+    exchange_legs: float = 0.2
+    """Share whose legs, both, are another window's."""
+    exchange_trunk: float = 0.15
+    """Share whose whole upper body is another window's."""
+    tilt_limbs: float = 0.5
+    """Share whose limbs, trunk and head are turned by random angles."""
+    tilt_degrees: float = 18.0
+    """Standard deviation of those angles."""
+    lean: float = 0.5
+    """Share whose whole body leans by N(0, `lean_degrees`)."""
+    lean_degrees: float = 12.0
+    topple: float = 0.12
+    """Share whose whole body is turned by any angle: lying, upside down."""
+    bone_scale: float = 0.08
+    """Standard deviation of the log length of each bone, left and right alike."""
+    body_scale: float = 0.04
+    """Standard deviation of the log size of the body."""
+    hip_scale: float = 0.15
+    """Standard deviation of the log width of the hips: conventions and people differ most there."""
+
+
+def augment_poses(
+    joints_mm: Float[Tensor, "B N J 3"],
+    generator: torch.Generator | None = None,
+    config: PoseAugmentation | None = None,
+    skeleton: Skeleton = H36M_17,
+) -> Float[Tensor, "B N J 3"]:
+    """Every ingredient in turn, then a mirror for half of the windows. World frame, z up, mm; the root keeps its path."""
+    config = config or PoseAugmentation()
+    draw = _Chance(generator, joints_mm)
+    bones = to_bones(joints_mm, skeleton)
+    bones = exchange_limbs(joints_mm, bones, draw, config, skeleton)
+    bones = tilt_parts(bones, draw, config, skeleton)
+    bones = rescale_bones(bones, draw, config, skeleton)
+    bones = turn_body(bones, draw, config)
+    joints = from_bones(joints_mm[:, :, :1], bones, skeleton)
+    flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror))
+    return torch.where(draw.share(0.5)[:, None, None, None], flipped, joints)
+
+
+def to_bones(joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> Float[Tensor, "*batch J 3"]:
+    """Vector from parent to joint; zero for the root."""
+    parents = [joint if parent < 0 else parent for joint, parent in enumerate(skeleton.parents)]
+    return joints - joints[..., parents, :]
+
+
+def from_bones(
+    root: Float[Tensor, "*batch 1 3"], bones: Float[Tensor, "*batch J 3"], skeleton: Skeleton
+) -> Float[Tensor, "*batch J 3"]:
+    """Joints from bones: each is the sum of the bones on its way to the root."""
+    chain = bones.new_zeros(skeleton.num_joints, skeleton.num_joints)
+    for joint in range(skeleton.num_joints):
+        chain[list(skeleton.subtree(joint)), joint] = 1
+    return root + chain @ bones
+
+
+def exchange_limbs(
+    joints: Float[Tensor, "B N J 3"],
+    bones: Float[Tensor, "B N J 3"],
+    draw: "_Chance",
+    config: PoseAugmentation,
+    skeleton: Skeleton,
+) -> Float[Tensor, "B N J 3"]:
+    """Give a limb the directions of the same limb in the batch's next window, seen from the trunk it hangs on.
+
+    Each window keeps its own bone lengths, and each limb moves smoothly because its donor did.
+    """
+    frames = {name: trunk_frame(joints, name, skeleton) for name in ("hip", "shoulder")}
+    parts = (
+        ("hip", skeleton.subtree("spine"), config.exchange_trunk),
+        ("shoulder", skeleton.subtree("left_shoulder")[1:], config.exchange_arms),
+        ("shoulder", skeleton.subtree("right_shoulder")[1:], config.exchange_arms),
+        ("hip", skeleton.subtree("left_hip")[1:] + skeleton.subtree("right_hip")[1:], config.exchange_legs),
+    )
+    for frame, part, share in parts:
+        turn = frames[frame] @ frames[frame].roll(1, 0).transpose(-1, -2)  # donor's axes -> ours
+        donated = bones.roll(1, 0)[:, :, list(part)] @ turn.transpose(-1, -2)
+        own = bones[:, :, list(part)]
+        donated = F.normalize(donated, dim=-1) * own.norm(dim=-1, keepdim=True)
+        bones = bones.clone()
+        bones[:, :, list(part)] = torch.where(draw.share(share)[:, None, None, None], donated, own)
+    return bones
+
+
+def trunk_frame(joints: Float[Tensor, "*batch J 3"], across: str, skeleton: Skeleton) -> Float[Tensor, "*batch 3 3"]:
+    """Axes of pelvis (`hip`) or chest (`shoulder`) as columns: left, up the spine, forward."""
+    left, right = skeleton.indices(f"left_{across}", f"right_{across}")
+    low, high = skeleton.indices("pelvis", "spine") if across == "hip" else skeleton.indices("spine", "thorax")
+    up = F.normalize(joints[..., high, :] - joints[..., low, :], dim=-1)
+    side = joints[..., left, :] - joints[..., right, :]
+    side = F.normalize(side - (side * up).sum(-1, keepdim=True) * up, dim=-1)
+    return torch.stack((side, up, torch.linalg.cross(side, up)), -1)
+
+
+def tilt_parts(
+    bones: Float[Tensor, "B N J 3"], draw: "_Chance", config: PoseAugmentation, skeleton: Skeleton
+) -> Float[Tensor, "B N J 3"]:
+    """Turn trunk, head, arms and legs about their own first joints, by angles that change slowly over the window."""
+    chosen = draw.share(config.tilt_limbs)
+    sigma = math.radians(config.tilt_degrees)
+    for start, strength in (
+        ("spine", 0.6), ("neck", 0.8), ("left_elbow", 1.0), ("right_elbow", 1.0), ("left_wrist", 1.0),
+        ("right_wrist", 1.0), ("left_knee", 0.9), ("right_knee", 0.9), ("left_ankle", 0.6), ("right_ankle", 0.6),
+    ):  # fmt: skip
+        part = list(skeleton.subtree(start))
+        axis_angle = strength * sigma * draw.slow(bones.shape[1]) * chosen[:, None, None]
+        bones = bones.clone()
+        bones[:, :, part] = bones[:, :, part] @ rotation(axis_angle).transpose(-1, -2)
+    return bones
+
+
+def rescale_bones(
+    bones: Float[Tensor, "B N J 3"], draw: "_Chance", config: PoseAugmentation, skeleton: Skeleton
+) -> Float[Tensor, "B N J 3"]:
+    """Other proportions: one log-normal factor a bone and window, the same left and right."""
+    batch = len(bones)
+    log_scale = config.bone_scale * draw.normal(batch, skeleton.num_joints)
+    hips = list(skeleton.indices("left_hip", "right_hip"))
+    log_scale[:, hips] = config.hip_scale * draw.normal(batch, 1)
+    log_scale[:, list(skeleton.right)] = log_scale[:, list(skeleton.left)]
+    log_scale = log_scale + config.body_scale * draw.normal(batch, 1)
+    return bones * log_scale.exp()[:, None, :, None]
+
+
+def turn_body(bones: Float[Tensor, "B N J 3"], draw: "_Chance", config: PoseAugmentation) -> Float[Tensor, "B N J 3"]:
+    """Lean the whole body a little, or, more rarely, turn it to any attitude."""
+    batch = len(bones)
+    lean = math.radians(config.lean_degrees) * draw.normal(batch, 3) * draw.share(config.lean)[:, None]
+    any_turn = F.normalize(draw.normal(batch, 3), dim=-1) * math.pi * draw.uniform(batch, 1)
+    axis_angle = torch.where(draw.share(config.topple)[:, None], any_turn, lean)
+    return bones @ rotation(axis_angle)[:, None].transpose(-1, -2)
+
+
+def rotation(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rotation matrices from axis times angle (Rodrigues), radians."""
+    angle = axis_angle.norm(dim=-1)[..., None, None]
+    x, y, z = F.normalize(axis_angle, dim=-1).unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).unflatten(-1, (3, 3))
+    return torch.eye(3, dtype=x.dtype, device=x.device) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+
+
+class _Chance:
+    """One generator's draws, in the batch's dtype."""
+
+    def __init__(self, generator: torch.Generator | None, like: Float[Tensor, "B N J 3"]) -> None:
+        self.generator, self.batch, self.like = generator, len(like), like
+
+    def normal(self, *shape: int) -> Tensor:
+        return torch.randn(shape, generator=self.generator, dtype=self.like.dtype, device=self.like.device)
+
+    def uniform(self, *shape: int) -> Tensor:
+        return torch.rand(shape, generator=self.generator, dtype=self.like.dtype, device=self.like.device)
+
+    def share(self, share: float) -> Bool[Tensor, " B"]:
+        return self.uniform(self.batch) < share
+
+    def slow(self, frames: int) -> Float[Tensor, "B N 3"]:
+        """A constant and a sway of up to one period over the window, unit variance together."""
+        sway = 2 * math.pi * (torch.linspace(0, 1, frames) * self.uniform(self.batch, 1) + self.uniform(self.batch, 1))
+        return 0.85 * self.normal(self.batch, 1, 3) + 0.75 * sway.sin()[..., None] * self.normal(self.batch, 1, 3)

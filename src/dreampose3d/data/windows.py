@@ -1,0 +1,151 @@
+"""Training windows: from clips of motion capture to batches of (2D, 3D) as the network sees them, on the fly.
+
+bank of clips -> windows at a random rate -> new people and poses -> a virtual camera -> a detector's convention and
+noise -> the normalised view. Everything is a batched tensor operation drawn from one generator, so a batch is a pure
+function of the generator's seed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from dreampose3d.data.augment import PoseAugmentation, augment_poses
+from dreampose3d.data.cameras import VirtualCameras, film
+from dreampose3d.data.conventions import CONVENTIONS, detector_joints
+from dreampose3d.data.mocap import MocapClip
+from dreampose3d.data.noise import DetectorNoise, add_detector_noise
+from dreampose3d.view import normalise_view
+
+MILLIMETRES = 1000.0
+"""The network's unit is the metre: the one place where its scale is set."""
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How training windows are made."""
+
+    rates: tuple[float, float] = (20.0, 60.0)
+    """Frames per second at which motion is sampled, uniform."""
+    warp: float = 0.15
+    """Standard deviation of the log speed of time."""
+    reverse: float = 0.1
+    """Share of windows played backwards."""
+    balance: float = 0.6
+    """Clips are drawn in proportion to their length to this power: 1 is by frames, 0 by clips."""
+    conventions: tuple[float, float, float, float] = (0.55, 0.3, 0.1, 0.05)
+    """Shares of the 2D conventions (see `conventions.CONVENTIONS`)."""
+    exact: float = 0.35
+    """Share of windows with exact 2D; the others have noise of a level uniform in [0, `max_level`]."""
+    max_level: float = 1.6
+    pose: PoseAugmentation = field(default_factory=PoseAugmentation)
+    cameras: VirtualCameras = field(default_factory=VirtualCameras)
+    noise: DetectorNoise = field(default_factory=DetectorNoise)
+
+
+class Batch(NamedTuple):
+    """Windows as the network sees them."""
+
+    observed: Float[Tensor, "B N J 3"]
+    view: Float[Tensor, "B 2"]
+    target: Float[Tensor, "B N M J 3"]
+    """Root-relative joints in the view's axes, metres, of frames f-(M-1)/2 ... f+(M-1)/2."""
+    target_valid: Bool[Tensor, "B N M"]
+    time_s: Float[Tensor, "B N"]
+    valid: Bool[Tensor, "B N"]
+    label: Int[Tensor, " B"]
+    """Index of the action in the vocabulary, or -1."""
+
+
+class MotionBank:
+    """Clips in memory, sampled at any rate."""
+
+    def __init__(self, clips: Sequence[MocapClip], labels: Sequence[str], balance: float = 0.6) -> None:
+        if not clips:
+            raise ValueError("there are no clips to train on")
+        self.joints = torch.from_numpy(np.concatenate([clip.joints_mm for clip in clips]))
+        self.length = torch.tensor([len(clip.joints_mm) for clip in clips])
+        self.start = self.length.cumsum(0) - self.length
+        self.fps = torch.tensor([clip.fps for clip in clips])
+        known = {name: i for i, name in enumerate(labels)}
+        self.label = torch.tensor([known.get(clip.action, UNLABELLED) for clip in clips])
+        self.weight = self.length.double() ** balance
+
+    def windows(
+        self, frames: int, fps: Float[Tensor, " B"], generator: torch.Generator | None = None
+    ) -> tuple[Float[Tensor, "B N J 3"], Bool[Tensor, "B N"], Int[Tensor, " B"]]:
+        """Draw windows of `frames` at the given rates; frames beyond the clip repeat its end and are not valid."""
+        batch = len(fps)
+        clip = torch.multinomial(self.weight, batch, replacement=True, generator=generator)
+        last = (self.length[clip] - 1).float()
+        step = self.fps[clip] / fps
+        slack = last - step * (frames - 1)
+        start = torch.where(slack > 0, torch.rand(batch, generator=generator) * slack, slack / 2)
+        place = start[:, None] + step[:, None] * torch.arange(frames)
+        valid = (place >= -1e-4) & (place <= last[:, None] + 1e-4)
+        place = place.clamp(min=0).minimum(last[:, None])
+        low = place.floor().long().minimum(last[:, None].long())
+        part = (place - low)[..., None, None]
+        high = (low + 1).minimum(last[:, None].long())
+        offset = self.start[clip][:, None]
+        return self.joints[offset + low].lerp(self.joints[offset + high], part), valid, self.label[clip]
+
+
+def make_batch(
+    bank: MotionBank,
+    batch_size: int,
+    frames: int,
+    num_poses: int,
+    config: WindowConfig,
+    generator: torch.Generator | None = None,
+) -> Batch:
+    """Draw a batch of training windows with targets for `num_poses` hallucinated poses a frame."""
+    reach = (num_poses - 1) // 2
+
+    def uniform(low: float = 0.0, high: float = 1.0) -> Tensor:
+        return low + (high - low) * torch.rand(batch_size, generator=generator)
+
+    rate = uniform(*config.rates)
+    warped = rate * (config.warp * torch.randn(batch_size, generator=generator)).exp()
+    world, inside, label = bank.windows(frames + 2 * reach, warped, generator)
+    backwards = uniform() < config.reverse
+    world = torch.where(backwards[:, None, None, None], world.flip(1), world)
+    inside = torch.where(backwards[:, None], inside.flip(1), inside)
+
+    filmed = film(augment_poses(world, generator, config.pose), generator, config.cameras)
+    window = slice(reach, reach + frames)
+    valid = inside[:, window]
+    observed, condition, turn = _observe(filmed[:, window], rate, valid, config, generator)
+    target = (filmed - filmed[:, :, :1]) @ turn[:, None].transpose(-1, -2) / MILLIMETRES
+    shown = torch.stack([target[:, k : k + frames] for k in range(num_poses)], 2)
+    shown_valid = torch.stack([inside[:, k : k + frames] for k in range(num_poses)], 2) & valid[..., None]
+    time_s = (torch.arange(frames) - (frames - 1) / 2) / rate[:, None]
+    return Batch(observed, condition, shown, shown_valid, time_s, valid, label)
+
+
+def _observe(
+    filmed: Float[Tensor, "B N J 3"],
+    rate: Float[Tensor, " B"],
+    valid: Bool[Tensor, "B N"],
+    config: WindowConfig,
+    generator: torch.Generator | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The 2D that a detector gives of these joints, as the normalised view."""
+    batch = len(filmed)
+    shares = torch.tensor(config.conventions)
+    convention = torch.multinomial(shares, batch, replacement=True, generator=generator)
+    assert len(shares) == len(CONVENTIONS)
+    seen = detector_joints(filmed, convention, generator)
+    rays = seen[..., :2] / seen[..., 2:].clamp(min=50)
+    exact = torch.rand(batch, generator=generator) < config.exact
+    level = torch.where(exact, 0.0, config.max_level * torch.rand(batch, generator=generator))
+    rays, confidence = add_detector_noise(rays, rate, generator, config.noise, level)
+    known = torch.rand(batch, generator=generator) >= config.cameras.unknown
+    wrong = (config.cameras.unknown_log_focal * torch.randn(batch, generator=generator)).exp()
+    rays = rays * torch.where(known, 1.0, wrong)[:, None, None, None]
+    return tuple(normalise_view(rays, confidence, known.float(), valid))  # type: ignore[return-value]
