@@ -1,0 +1,135 @@
+"""The root's path in the camera frame, estimated from 2D, intrinsics and root-relative poses.
+
+A pose X without its root does not say where the person stands, but its 2D does: the root T for which X + T projects
+onto the rays q satisfies (X_j + T)_xy = q_j (X_j + T)_z for every joint j, which is linear in T.
+"""
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+MIN_CONFIDENCE = 0.05
+"""Joints below count as missing."""
+
+MIN_JOINTS = 3
+"""Fewer joints do not place a root: depth comes from their distances, and two may lie behind each other."""
+
+MIN_DEPTH_MM = 100.0
+"""Every joint is kept at least this far in front of the camera."""
+
+MEDIAN_FRAMES = 5
+"""Frames of the median filter over time."""
+
+_REWEIGHTINGS = 2
+_MIN_RAY_VARIANCE = 1e-10  # rays closer together than 1e-5, a person 100 km away, give no depth
+
+
+def estimate_root(
+    joints_root_relative_mm: Float[Tensor, "*batch N J 3"],
+    rays: Float[Tensor, "*#batch N J 2"],
+    confidence: Float[Tensor, "*#batch N J"],
+) -> Float[Tensor, "*batch N 3"]:
+    """Place root-relative poses before the camera: fit each frame, bridge the gaps, filter over time.
+
+    Each frame is fitted alone (`fit_root`). A frame that cannot be (`fittable`) lies on the straight line between
+    its nearest neighbours that can, or stays with the nearest at either end. Then each coordinate becomes its median
+    over 5 frames, the first and the last frame being repeated beyond the ends. On noise-free data the fit is exact,
+    and so is the median where a coordinate does not turn within the five frames.
+
+    Args:
+        joints_root_relative_mm: Poses in the camera frame less the root, mm; hypotheses are just a leading axis.
+        rays: The 2D joints as points (x/z, y/z) of the plane z = 1; NaN where missing.
+        confidence: Certainty of each 2D joint in [0, 1]; joints below 0.05 count as missing.
+
+    Returns:
+        The root's position in each frame, camera frame, mm; all joints are at least 100 mm in front.
+
+    Raises:
+        ValueError: If no frame has enough joints to place a root.
+    """
+    known = fittable(rays, confidence).expand(joints_root_relative_mm.shape[:-2])
+    if not known.any(-1).all():
+        raise ValueError(
+            f"expected a frame with at least {MIN_JOINTS} joints apart from each other, of confidence "
+            f"{MIN_CONFIDENCE} or more, to place the root by; found none in {known.shape[-1]} frames"
+        )
+    root = _median_over_time(_bridge(fit_root(joints_root_relative_mm, rays, confidence), known))
+    depth = torch.maximum(root[..., 2], _least_root_depth(joints_root_relative_mm))
+    return torch.cat((root[..., :2], depth[..., None]), -1).to(joints_root_relative_mm)
+
+
+def fittable(rays: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*#batch J"]) -> Bool[Tensor, "*batch"]:
+    """Whether a frame's 2D can place a root: at least 3 joints are seen, and not all in one point."""
+    seen = _seen(rays, confidence)
+    count = seen.sum(-1).clamp_min(1)
+    points = torch.where(seen[..., None], rays.double(), 0)
+    mean = points.sum(-2) / count[..., None]
+    variance = (points.square().sum((-2, -1)) / count) - mean.square().sum(-1)
+    return (seen.sum(-1) >= MIN_JOINTS) & (variance > _MIN_RAY_VARIANCE)
+
+
+def fit_root(
+    joints_root_relative_mm: Float[Tensor, "*batch J 3"],
+    rays: Float[Tensor, "*#batch J 2"],
+    confidence: Float[Tensor, "*#batch J"],
+) -> Float[Tensor, "*batch 3"]:
+    """The root of each pose alone: T = argmin sum_j c_j |(X_j + T)_xy - q_j (X_j + T)_z|^2 / z_j^2.
+
+    Linear least squares in float64, solved first with z = 1 and then twice more with the depths just found, so that
+    the residual becomes the distance of the rays. With r_j = q_j X_jz - X_jxy the residual is T_xy - q_j T_z - r_j:
+    for any depth T_xy = mean(r) + mean(q) T_z, which leaves T_z = -cov(q, r) / var(q), all of them weighted. Noise in
+    q adds to var(q): 10 px (of 1000, 50 degrees) on a person 4 m away bring the root about 1 % too near.
+
+    Args:
+        joints_root_relative_mm: Poses in the camera frame less the root, mm.
+        rays: The 2D joints as points of the plane z = 1; NaN where missing.
+        confidence: Certainty of each 2D joint in [0, 1]; joints below 0.05 count as missing.
+
+    Returns:
+        Root positions in the camera frame, mm, float64, with all joints at least 100 mm in front; where the 2D places
+        no root (see `fittable`), NaN or without meaning.
+    """
+    X = joints_root_relative_mm.double()
+    seen = _seen(rays, confidence)
+    c = torch.where(seen, confidence.double(), 0)
+    q = torch.where(seen[..., None], rays.double(), 0)
+    r = q * X[..., 2:] - X[..., :2]
+    least_depth = _least_root_depth(X)
+    z = torch.ones_like(X[..., 2])
+    for _ in range(1 + _REWEIGHTINGS):
+        w = (c / z.square())[..., None]
+        w = w / w.sum(-2, keepdim=True)
+        q_mean, r_mean = (w * q).sum(-2, keepdim=True), (w * r).sum(-2, keepdim=True)
+        covariance = (w * (q - q_mean) * (r - r_mean)).sum((-2, -1))
+        variance = (w * (q - q_mean).square()).sum((-2, -1))
+        depth = torch.maximum(-covariance / variance, least_depth)[..., None, None]
+        z = X[..., 2] + depth[..., 0]
+    return torch.cat((r_mean + q_mean * depth, depth), -1).squeeze(-2)
+
+
+def _seen(rays: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*#batch J"]) -> Bool[Tensor, "*batch J"]:
+    return rays.isfinite().all(-1) & (confidence >= MIN_CONFIDENCE)
+
+
+def _least_root_depth(joints: Float[Tensor, "*batch J 3"]) -> Float[Tensor, "*batch"]:
+    """The root's depth at which the nearest joint is 100 mm in front of the camera."""
+    return MIN_DEPTH_MM - joints[..., 2].double().amin(-1)
+
+
+def _bridge(root: Float[Tensor, "*batch N 3"], known: Bool[Tensor, "*batch N"]) -> Float[Tensor, "*batch N 3"]:
+    """Replace unknown frames by linear interpolation between known ones, held constant beyond the first and last."""
+    last = known.shape[-1] - 1
+    frame = torch.arange(last + 1, device=root.device).expand(known.shape)
+    before = torch.where(known, frame, -1).cummax(-1).values
+    after = torch.where(known, frame, last + 1).flip(-1).cummin(-1).values.flip(-1)
+    before, after = torch.where(before < 0, after, before), torch.where(after > last, before, after)
+    share = (frame - before) / (after - before).clamp_min(1)  # 0 where both are the same frame
+    start, end = (root.gather(-2, end[..., None].expand(root.shape)) for end in (before, after))
+    return torch.lerp(start, end, share[..., None].to(root))
+
+
+def _median_over_time(path: Float[Tensor, "*batch N 3"]) -> Float[Tensor, "*batch N 3"]:
+    reach = MEDIAN_FRAMES // 2
+    frames = torch.arange(path.shape[-2], device=path.device)
+    window = (frames[:, None] + torch.arange(-reach, reach + 1, device=path.device)).clamp(0, len(frames) - 1)
+    return path[..., window, :].median(-2).values

@@ -1,0 +1,120 @@
+"""The root from reprojection: exact on exact data, equal to row-by-row least squares, unshaken by gaps."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import least_squares
+from tests.oracles import slow_root
+
+from dreampose3d.skeleton import H36M_17
+from dreampose3d.trajectory import estimate_root, fit_root, fittable
+
+J = H36M_17.num_joints
+H, N = 3, 12
+
+
+@pytest.fixture
+def scene() -> dict[str, torch.Tensor]:
+    """A pose (N, J, 3) that changes, its steady path (N, 3) at 3 to 4 m, its exact rays and full confidence."""
+    generator = torch.Generator().manual_seed(0)
+    joints = 400 * torch.randn(N, J, 3, generator=generator, dtype=torch.float64).clamp(-2, 2)
+    joints[:, 0] = 0
+    share = torch.linspace(0, 1, N, dtype=torch.float64)[:, None]
+    root = torch.tensor((-800.0, 300.0, 3000.0)) + share * torch.tensor((900.0, -200.0, 1000.0))
+    return {"joints": joints, "root": root, "rays": project(joints, root), "confidence": torch.ones(N, J)}
+
+
+def project(joints: torch.Tensor, root: torch.Tensor) -> torch.Tensor:
+    placed = joints + root[..., None, :]
+    return placed[..., :2] / placed[..., 2:]
+
+
+def test_the_root_of_exact_data_is_exact(scene):
+    root = estimate_root(scene["joints"], scene["rays"], scene["confidence"])
+    torch.testing.assert_close(root, scene["root"], atol=1e-6, rtol=0)  # mm
+
+
+def test_float32_data_places_the_root_within_a_tenth_of_a_millimetre(scene):
+    root = estimate_root(scene["joints"].float(), scene["rays"].float(), scene["confidence"])
+    assert root.dtype == torch.float32
+    torch.testing.assert_close(root.double(), scene["root"], atol=0.1, rtol=0)
+
+
+def test_each_fit_equals_least_squares_stacked_row_by_row(scene):
+    generator = torch.Generator().manual_seed(1)
+    joints = scene["joints"] + 60 * torch.randn(H, N, J, 3, generator=generator)
+    rays = scene["rays"] + 0.01 * torch.randn(N, J, 2, generator=generator)
+    confidence = torch.rand(N, J, generator=generator).clamp_min(0.06)
+    root = fit_root(joints, rays, confidence)
+    for h, f in np.ndindex(H, N):
+        slow = slow_root(joints[h, f].numpy(), rays[f].numpy(), confidence[f].numpy())
+        np.testing.assert_allclose(root[h, f], slow, atol=1e-5)  # mm
+
+
+def test_reweighting_comes_near_the_least_distance_of_the_rays(scene):
+    """Linear least squares takes the noise in q for spread: 11 px bring the root 1 % nearer, 50 mm at most."""
+    rays = scene["rays"] + 0.01 * torch.randn(N, J, 2, generator=torch.Generator().manual_seed(2))
+    root = fit_root(scene["joints"], rays, scene["confidence"])
+    for joints, q, estimate in zip(scene["joints"], rays, root, strict=True):
+
+        def distances(T, joints=joints, q=q):
+            return (project(joints, torch.from_numpy(T)) - q).numpy().ravel()
+
+        best = least_squares(distances, estimate.numpy())
+        assert (distances(estimate.numpy()) ** 2).sum() <= 1.02 * 2 * best.cost
+        np.testing.assert_allclose(estimate, best.x, atol=60)
+
+
+def test_hypotheses_are_a_leading_axis(scene):
+    joints = torch.stack([scene["joints"] * scale for scale in (0.5, 1.0, 2.0)])
+    together = estimate_root(joints, scene["rays"], scene["confidence"])
+    for h in range(3):
+        alone = estimate_root(joints[h], scene["rays"], scene["confidence"])
+        torch.testing.assert_close(together[h], alone, atol=0, rtol=0)
+    torch.testing.assert_close(together[2], 2 * scene["root"], atol=1e-6, rtol=0)  # twice the size, twice as far
+
+
+def test_joints_that_are_missing_or_uncertain_do_not_count(scene):
+    scene["rays"][:, 3] = math.nan
+    scene["rays"][:, 5] += 10
+    scene["confidence"][:, 5] = 0.04
+    root = estimate_root(scene["joints"], scene["rays"], scene["confidence"])
+    torch.testing.assert_close(root, scene["root"], atol=1e-6, rtol=0)
+
+
+def test_frames_without_enough_joints_lie_between_their_neighbours(scene):
+    scene["rays"][4:7, 2:] = math.nan  # two joints left
+    scene["confidence"][0] = 0
+    scene["rays"][-1] = scene["rays"][-1, :1]  # all in one point
+    known = fittable(scene["rays"], scene["confidence"])
+    assert known.tolist() == [f not in (0, 4, 5, 6, 11) for f in range(N)]
+    root = estimate_root(scene["joints"], scene["rays"], scene["confidence"])
+    torch.testing.assert_close(root[1:-1], scene["root"][1:-1], atol=1e-6, rtol=0)  # the path is straight
+    torch.testing.assert_close(root[[0, -1]], scene["root"][[1, -2]], atol=1e-6, rtol=0)  # the ends stay
+
+
+def test_two_frames_that_go_wild_leave_no_trace(scene):
+    scene["rays"][5:7] = scene["rays"][5:7] * 0.1 + 0.5
+    root = estimate_root(scene["joints"], scene["rays"], scene["confidence"])
+    assert (root - scene["root"]).abs().max() < 200  # mm: as far as the path goes in two frames
+    assert (fit_root(scene["joints"], scene["rays"], scene["confidence"]) - scene["root"]).abs().max() > 5000
+
+
+def test_a_single_frame_is_enough(scene):
+    one = (scene["joints"][:1], scene["rays"][:1], scene["confidence"][:1])
+    torch.testing.assert_close(estimate_root(*one), scene["root"][:1], atol=1e-6, rtol=0)
+
+
+def test_all_joints_stay_in_front_of_the_camera_whatever_the_2d_says(scene):
+    generator = torch.Generator().manual_seed(3)
+    for rays in (-scene["rays"], torch.randn(N, J, 2, generator=generator), 1e3 * scene["rays"]):
+        root = estimate_root(scene["joints"], rays, scene["confidence"])
+        assert root.isfinite().all()
+        assert (scene["joints"] + root[:, None])[..., 2].min() >= 100 - 1e-6  # mm
+
+
+def test_a_clip_that_places_no_root_is_refused(scene):
+    with pytest.raises(ValueError, match=r"at least 3 joints apart from each other, of confidence 0.05 or more.*12 fr"):
+        estimate_root(scene["joints"], scene["rays"], 0.01 * scene["confidence"])
