@@ -1,0 +1,181 @@
+"""DreamPose3D: the four parts wired as in the paper's figure, and the presets.
+
+2D -> ActionPrompt (APL) -> Denoiser (SPD, with the SRE in its first block) -> HallucinativePoseDecoder (HPD) -> x_0
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from dreampose3d.model.denoiser import Denoiser
+from dreampose3d.model.hallucination import HallucinativePoseDecoder
+from dreampose3d.model.prompt import ActionPrompt, Prompt, PromptKind
+from dreampose3d.model.text import CLIPTower, MiniLMTower, TextTower
+from dreampose3d.skeleton import H36M_17, skeleton_named
+
+
+@dataclass(frozen=True)
+class TowerConfig:
+    """The frozen text tower's shape."""
+
+    kind: Literal["minilm", "clip"] = "minilm"
+    width: int = 384
+    layers: int = 6
+    heads: int = 12
+    mlp: int = 1536
+
+
+@dataclass(frozen=True)
+class DreamPose3DConfig:
+    """Everything that the weights depend on; it travels inside the weights file."""
+
+    frames: int = 81
+    """N: frames of a window at inference."""
+    width: int = 128
+    """C: channels of a token."""
+    depth: int = 4
+    """Spatial blocks, and as many temporal ones."""
+    heads: int = 4
+    mlp_ratio: float = 2.0
+    num_poses: int = 3
+    """n: poses that the decoder hallucinates for each frame in training."""
+    diffusion_steps: int = 1000
+    """T."""
+    camera: Literal["any", "screen"] = "any"
+    """"any": the normalised view with confidence; "screen": x/w*2-1, as the benchmarks have it."""
+    affinity: bool = True
+    """SRE's affinity; False is an ablation."""
+    prompt: PromptKind = "learned"
+    """"none" and "random" are ablations."""
+    tower: TowerConfig = field(default_factory=TowerConfig)
+    skeleton: str = H36M_17.name
+    labels: tuple[str, ...] = ()
+    """The vocabulary of intents: label and, in `phrases`, what the text tower read for it."""
+    phrases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide a width of {self.width}")
+        if self.frames < 1 or self.depth < 1:
+            raise ValueError(f"expected at least 1 frame and 1 block pair, got {self.frames} and {self.depth}")
+        if len(self.labels) != len(self.phrases):
+            raise ValueError(f"{len(self.labels)} labels, but {len(self.phrases)} phrases")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "DreamPose3DConfig":
+        """The reverse of `to_dict`; an unknown field is an error, since the weights would mean something else."""
+        values = dict(values)
+        tower = TowerConfig(**values.pop("tower"))
+        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}, tower=tower)
+
+
+def paper() -> DreamPose3DConfig:
+    """The paper's model: N 243, C 512, 8 + 8 blocks, CLIP ViT-B/32 text tower, T 1000, benchmark input.
+
+    Eight heads: the paper prints six, which do not divide 512 [ours].
+    """
+    clip = TowerConfig("clip", width=512, layers=12, heads=8, mlp=2048)
+    return DreamPose3DConfig(frames=243, width=512, depth=8, heads=8, camera="screen", tower=clip)
+
+
+def small() -> DreamPose3DConfig:
+    """What ships: for a laptop's CPU, any camera, any frame rate."""
+    return DreamPose3DConfig(frames=81, width=192, depth=4, heads=6)
+
+
+def tiny() -> DreamPose3DConfig:
+    """For tests: every part, as small as it gets."""
+    tower = TowerConfig(width=24, layers=1, heads=2, mlp=32)
+    return DreamPose3DConfig(frames=9, width=16, depth=2, heads=2, tower=tower)
+
+
+PRESETS = {"paper": paper, "small": small, "tiny": tiny}
+
+
+class DreamPose3D(nn.Module):
+    """The whole lifter: prompt, denoiser, decoder."""
+
+    def __init__(
+        self,
+        config: DreamPose3DConfig,
+        prompt: ActionPrompt | None,
+        denoiser: Denoiser,
+        decoder: HallucinativePoseDecoder,
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.prompt = prompt
+        self.denoiser = denoiser
+        self.decoder = decoder
+
+    def read_intent(
+        self, observed: Float[Tensor, "B N J D"], time_s: Float[Tensor, "B N"], valid: Bool[Tensor, "B N"]
+    ) -> Prompt | None:
+        """E_c, once a window; None in the ablation without prompts."""
+        return None if self.prompt is None else self.prompt(observed, time_s, valid)
+
+    def tokens(
+        self,
+        x_t: Float[Tensor, "B N J 3"],
+        observed: Float[Tensor, "B N J D"],
+        t: Int[Tensor, " B"],
+        prompt: Prompt | None,
+        time_s: Float[Tensor, "B N"],
+        valid: Bool[Tensor, "B N"],
+        view: Float[Tensor, "B 2"] | None = None,
+    ) -> Float[Tensor, "B N J C"]:
+        """What the denoiser makes of noisy poses (Eq. 3); arguments as in `Denoiser.forward`."""
+        return self.denoiser(x_t, observed, t, prompt, time_s, valid, view)  # type: ignore[no-any-return]
+
+    def forward(
+        self,
+        x_t: Float[Tensor, "B N J 3"],
+        observed: Float[Tensor, "B N J D"],
+        t: Int[Tensor, " B"],
+        prompt: Prompt | None,
+        time_s: Float[Tensor, "B N"],
+        valid: Bool[Tensor, "B N"],
+        view: Float[Tensor, "B 2"] | None = None,
+    ) -> Float[Tensor, "B N J 3"]:
+        """The estimate of x_0: root-relative joints in metres."""
+        return self.decoder(self.tokens(x_t, observed, t, prompt, time_s, valid, view))  # type: ignore[no-any-return]
+
+
+def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPose3D:
+    """Assemble a model with fresh weights; `tower` brings a text tower's weights, else its shape alone is made."""
+    skeleton = skeleton_named(config.skeleton)
+    any_camera = config.camera == "any"
+    prompt = None
+    if config.prompt != "none":
+        prompt = ActionPrompt(
+            tower or empty_tower(config.tower),
+            num_inputs=(3 if any_camera else 2) * skeleton.num_joints,
+            width=config.width,
+            vocabulary_size=len(config.labels),
+            kind=config.prompt,
+        )
+    denoiser = Denoiser(
+        skeleton,
+        config.width,
+        config.depth,
+        config.heads,
+        config.mlp_ratio,
+        confidence=any_camera,
+        frames=None if any_camera else config.frames,
+        affinity=config.affinity,
+        prompt=prompt is not None,
+    )
+    return DreamPose3D(config, prompt, denoiser, HallucinativePoseDecoder(config.width, config.num_poses))
+
+
+def empty_tower(config: TowerConfig) -> TextTower:
+    """A tower of this shape with random weights, to be filled from a weights file."""
+    kind = {"minilm": MiniLMTower, "clip": CLIPTower}[config.kind]
+    return kind(width=config.width, layers=config.layers, heads=config.heads, mlp=config.mlp)

@@ -1,0 +1,78 @@
+"""L = L'_3D + lambda_act L_act + lambda_BL L_BL (Eq. 7), with the hallucinated poses weighted as in Eq. 6."""
+
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+from dreampose3d.skeleton import Skeleton
+
+
+class Losses(NamedTuple):
+    """Each term by itself, and their weighted sum."""
+
+    total: Tensor
+    pose: Tensor
+    action: Tensor
+    bone: Tensor
+
+
+def hallucination_loss(
+    pred: Float[Tensor, "B N M J 3"],
+    true: Float[Tensor, "B N M J 3"],
+    valid: Bool[Tensor, "B N M"],
+) -> Float[Tensor, ""]:
+    """L'_3D = sum_k lambda_k L1(f + k), lambda_k = 1 / (1 + |k|) (Eq. 6).
+
+    L1 is the mean over coordinates, valid frames, and all joints but the root, which is 0 in both. Terms whose frame
+    the clip does not have are masked.
+    """
+    num_poses = pred.shape[2]
+    offset = torch.arange(num_poses, device=pred.device) - (num_poses - 1) // 2
+    weight = 1 / (1 + offset.abs())
+    error = (pred - true).abs()[..., 1:, :].mean((-1, -2))  # B N M
+    per_offset = (error * valid).sum((0, 1)) / valid.sum((0, 1)).clamp(min=1)
+    return (weight * per_offset).sum()
+
+
+def bone_loss(
+    pred: Float[Tensor, "B N J 3"],
+    true: Float[Tensor, "B N J 3"],
+    valid: Bool[Tensor, "B N"],
+    skeleton: Skeleton,
+) -> Float[Tensor, ""]:
+    """L_BL: L1 on bone lengths, mean over bones and valid frames."""
+    joint, parent = (list(ends) for ends in zip(*skeleton.bones, strict=True))
+
+    def lengths(x: Tensor) -> Tensor:
+        return (x[..., joint, :] - x[..., parent, :]).norm(dim=-1)
+
+    error = (lengths(pred) - lengths(true)).abs().mean(-1)
+    return (error * valid).sum() / valid.sum().clamp(min=1)
+
+
+def action_loss(logits: Float[Tensor, "B V"], label: Int[Tensor, " B"]) -> Float[Tensor, ""]:
+    """L_act: cross-entropy over the labelled windows (label >= 0); 0 if there are none."""
+    labelled = label >= 0
+    losses = F.cross_entropy(logits, label.clamp(min=0), reduction="none")
+    return (losses * labelled).sum() / labelled.sum().clamp(min=1)
+
+
+def total_loss(
+    pred: Float[Tensor, "B N M J 3"],
+    true: Float[Tensor, "B N M J 3"],
+    valid: Bool[Tensor, "B N M"],
+    logits: Float[Tensor, "B V"] | None,
+    label: Int[Tensor, " B"],
+    skeleton: Skeleton,
+    lambda_act: float,
+    lambda_bone: float,
+) -> Losses:
+    """Eq. 7, in metres."""
+    centre = pred.shape[2] // 2
+    pose = hallucination_loss(pred, true, valid)
+    bone = bone_loss(pred[:, :, centre], true[:, :, centre], valid[:, :, centre], skeleton)
+    action = pose.new_zeros(()) if logits is None else action_loss(logits, label)
+    return Losses(pose + lambda_act * action + lambda_bone * bone, pose, action, bone)

@@ -1,0 +1,382 @@
+"""The training loop: windows in, weights out; every step a pure function of (seed, step), so that it resumes exactly."""
+
+import csv
+import json
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import dreampose3d
+from dreampose3d.data.mocap import MocapClip, read_mocap
+from dreampose3d.data.vocabulary import load_vocabulary
+from dreampose3d.data.windows import Batch, MotionBank, make_batch
+from dreampose3d.diffusion import cosine_alpha_bar, q_sample
+from dreampose3d.files import atomic_write
+from dreampose3d.model.dreampose import PRESETS, DreamPose3D, build, empty_tower
+from dreampose3d.model.text import MiniLMTower, vocabulary_features
+from dreampose3d.model.weights import save_weights
+from dreampose3d.skeleton import skeleton_named
+from dreampose3d.training.config import TrainConfig
+from dreampose3d.training.loss import Losses, total_loss
+from dreampose3d.training.validation import Validation
+
+Report = Callable[[str], None]
+
+
+def train(config: TrainConfig, report: Report = print) -> Path:
+    """Train, or go on with the run in `config.out`, and write its weights.
+
+    Args:
+        config: The run.
+        report: Where progress goes, a line at a time.
+
+    Returns:
+        The weights file of the averaged (EMA) model.
+
+    Raises:
+        FileNotFoundError: If a data folder is missing.
+        ValueError: If the run folder belongs to another configuration.
+    """
+    torch.set_num_threads(config.threads)
+    torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
+    run = Run.start(config, report)
+    with suppress(KeyboardInterrupt):
+        run.go(report)
+    run.save()
+    if run.step < run.config.steps:
+        report(f"stopped at step {run.step} of {run.config.steps}; the same command goes on from here")
+    return run.export()
+
+
+class Run:
+    """A model in training, with all that its next step depends on."""
+
+    def __init__(self, config: TrainConfig, model: DreamPose3D) -> None:
+        self.config = config
+        self.model = model
+        self.skeleton = skeleton_named(model.config.skeleton)
+        self.bank = MotionBank(
+            _clips(config, "train"), model.config.labels, config.windows.balance
+        )
+        self.validation = Validation(_clips(config, "val"), model.config.labels)
+        self.alpha_bar = cosine_alpha_bar(model.config.diffusion_steps)
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.AdamW(
+            _decay_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.99), fused=True
+        )
+        self.ema = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        self.step = 0
+
+    @classmethod
+    def start(cls, config: TrainConfig, report: Report) -> "Run":
+        """A new run, or the one that its folder holds."""
+        torch.manual_seed(config.seed)
+        run = cls(config, _fresh_model(config))
+        if (config.out / "checkpoint.pt").is_file():
+            run.load()
+            report(f"going on from step {run.step} of {run.config.steps} in {config.out}")
+            return run
+        config.out.mkdir(parents=True, exist_ok=True)
+        if config.minutes is not None:
+            run.config = replace(config, steps=run.steps_in(60 * config.minutes), minutes=None)
+        with atomic_write(config.out / "config.json") as path:
+            path.write_text(json.dumps({"config": _plain(run.config), "versions": _versions()}, indent=1))
+        parameters = sum(p.numel() for p in run.trained)
+        report(f"{parameters / 1e6:.2f} M weights to train, {run.config.steps} steps, {len(run.bank.joints)} frames")
+        return run
+
+    def go(self, report: Report) -> None:
+        """Train to the last step."""
+        begun, first = time.monotonic(), self.step
+        with Log(self.config.out, self.step) as log:
+            while self.step < self.config.steps:
+                losses = self.train_step()
+                self.step += 1
+                row: dict[str, float] = {"step": self.step, "learning_rate": self.learning_rate(self.step)}
+                row |= {name: float(value.detach()) for name, value in losses._asdict().items()}
+                if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                    row |= self.validate()
+                log.write(row)
+                if self.step % self.config.save_every == 0:
+                    self.save()
+                if self.step % 50 == 0 or "val_mpjpe_mm" in row:
+                    left = (time.monotonic() - begun) / (self.step - first) * (self.config.steps - self.step)
+                    report(_progress(row, self.config.steps, left))
+
+    def train_step(self) -> Losses:
+        """One update from one batch, both drawn from (seed, step)."""
+        config, phase = self.config, self.config.phase(self.step)
+        if self.step == round(config.single_pose * config.steps):
+            self.model.decoder.start_hallucinating()
+        hallucinates = self.step >= config.single_pose * config.steps
+        num_poses = self.model.decoder.num_poses if hallucinates else 1
+        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
+        batch = make_batch(self.bank, phase.batch, phase.frames, num_poses, config.windows, generator)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(self.step)
+        self.optimizer.zero_grad()
+        losses = self.loss(batch, generator)
+        losses.total.backward()
+        nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
+        self.optimizer.step()
+        self.average()
+        return losses
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> Losses:
+        """Eq. 7 on one batch: noise the poses, read the intent, denoise, hallucinate, compare."""
+        size, steps = len(batch.label), len(self.alpha_bar)
+        t = torch.randint(steps, (size,), generator=generator)
+        pure = torch.rand(size, generator=generator) < self.config.at_pure_noise
+        t = torch.where(pure, steps - 1, t)
+        x_0 = batch.target[:, :, batch.target.shape[2] // 2]
+        x_t = q_sample(x_0, t, torch.randn(x_0.shape, generator=generator), self.alpha_bar)
+        prompted = float(torch.rand((), generator=generator)) < self.config.phase(self.step).prompt
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
+            prompt = self.model.read_intent(batch.observed, batch.time_s, batch.valid) if prompted else None
+            tokens = self.model.tokens(x_t, batch.observed, t, prompt, batch.time_s, batch.valid, batch.view)
+            if batch.target.shape[2] == 1:
+                pred = self.model.decoder(tokens)[:, :, None]
+            else:
+                pred = self.model.decoder.hallucinate(tokens)
+        logits = None
+        if prompt is not None and self.model.prompt is not None and len(self.model.config.labels):
+            logits = self.model.prompt.intent_logits(prompt.text_feature)
+        return total_loss(
+            pred.float(),
+            batch.target,
+            batch.target_valid,
+            logits,
+            batch.label,
+            self.skeleton,
+            self.config.lambda_act,
+            self.config.lambda_bone,
+        )
+
+    def learning_rate(self, step: int) -> float:
+        """Linear warm-up, then a cosine down to 1 %."""
+        progress = step / self.config.steps
+        if progress < self.config.warm_up:
+            return self.config.learning_rate * progress / self.config.warm_up + 1e-9
+        along = min(1.0, (progress - self.config.warm_up) / (1 - self.config.warm_up))
+        return self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * along)))
+
+    @torch.no_grad()
+    def average(self) -> None:
+        """Move the averaged weights towards the present ones; faster at first, when these are far from any good."""
+        decay = min(self.config.ema, (1 + self.step) / (10 + self.step))
+        for name, parameter in self.model.named_parameters():
+            if name in self.ema:
+                self.ema[name].lerp_(parameter, 1 - decay)
+
+    def validate(self) -> dict[str, float]:
+        """The averaged model on the `val` split: exact 2D, H = 1, K = 1."""
+        with self.averaged():
+            return self.validation.measure(self.model)
+
+    def averaged(self) -> "_Swapped":
+        """A context in which the model has its averaged weights."""
+        return _Swapped(self.model, self.ema)
+
+    def steps_in(self, seconds: float) -> int:
+        """How many steps this machine takes in that time: a few of each phase are run on a copy of the state."""
+        state = _clone(self.state())
+        cost = 0.0
+        for phase in self.config.phases:
+            trial = replace(self.config, phases=(replace(phase, share=1.0),), steps=10**9, single_pose=0.0)
+            self.config, whole = trial, self.config
+            self.train_step()
+            begun = time.monotonic()
+            for _ in range(6):
+                self.step += 1
+                self.train_step()
+            cost += phase.share * (time.monotonic() - begun) / 6
+            self.config = whole
+        self.restore(state)
+        return max(1, int(seconds / cost))
+
+    def state(self) -> dict[str, Any]:
+        """All that the next step depends on beside the configuration."""
+        return {
+            "model": {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad},
+            "ema": self.ema,
+            "optimizer": self.optimizer.state_dict(),
+            "step": self.step,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """The reverse of `state`."""
+        with torch.no_grad():
+            for name, parameter in self.model.named_parameters():
+                if parameter.requires_grad:
+                    parameter.copy_(state["model"][name])
+                    self.ema[name].copy_(state["ema"][name])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = state["step"]
+
+    def save(self) -> None:
+        """Write the checkpoint; the one before it stays until this one is whole."""
+        with atomic_write(self.config.out / "checkpoint.pt") as path:
+            torch.save({"config": json.dumps(_plain(self.config)), **self.state()}, path)
+
+    def load(self) -> None:
+        """Read the checkpoint of this run's folder (tensors and plain values only)."""
+        saved = torch.load(self.config.out / "checkpoint.pt", weights_only=True)
+        theirs, ours = json.loads(saved["config"]), _plain(self.config)
+        free = {"out", "minutes", "threads", "validate_every", "save_every", "data"}
+        if self.config.minutes is not None:
+            free.add("steps")
+        differ = [key for key in ours if key not in free and theirs[key] != ours[key]]
+        if differ:
+            raise ValueError(
+                f"{self.config.out} holds another run, which differs in {', '.join(differ)}; "
+                "choose another --out, or give it the same options"
+            )
+        self.config = replace(self.config, steps=theirs["steps"], minutes=None)
+        self.restore(saved)
+
+    def export(self) -> Path:
+        """Write the averaged model as a weights file."""
+        path = self.config.out / "weights.safetensors"
+        config = _plain(self.config) | {"data": [], "out": ""}  # a file that ships names no paths
+        card = {
+            "config": config,
+            "step": self.step,
+            "versions": _versions(),
+            "data": sorted({clip for folder in self.config.data for clip in (folder.name,)}),
+        }
+        with self.averaged():
+            save_weights(self.model, path, card)
+        return path
+
+
+class _Swapped:
+    """Gives a model other weights for a while."""
+
+    def __init__(self, model: nn.Module, weights: dict[str, Tensor]) -> None:
+        self.model, self.weights = model, weights
+
+    def __enter__(self) -> None:
+        self._swap()
+
+    def __exit__(self, *_: object) -> None:
+        self._swap()
+
+    @torch.no_grad()
+    def _swap(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            if name in self.weights:
+                held = parameter.detach().clone()
+                parameter.copy_(self.weights[name])
+                self.weights[name].copy_(held)
+
+
+class Log:
+    """A row a step in log.csv, and in TensorBoard where it is installed."""
+
+    columns = (
+        "step", "learning_rate", "total", "pose", "action", "bone", "val_mpjpe_mm", "val_p_mpjpe_mm", "val_intent",
+    )  # fmt: skip
+
+    def __init__(self, folder: Path, step: int) -> None:
+        rows = list(_rows_until(folder / "log.csv", step))
+        self.file = (folder / "log.csv").open("w", newline="")
+        self.csv = csv.DictWriter(self.file, self.columns)
+        self.csv.writeheader()
+        self.csv.writerows(rows)
+        self.board: Any = None
+        with suppress(ImportError):
+            from torch.utils.tensorboard import SummaryWriter
+
+            self.board = SummaryWriter(str(folder), purge_step=step)
+
+    def __enter__(self) -> "Log":
+        return self
+
+    def write(self, row: dict[str, float]) -> None:
+        """Log one step."""
+        self.csv.writerow(row)
+        if self.board is not None:
+            for name, value in row.items():
+                if name != "step":
+                    self.board.add_scalar(name, value, int(row["step"]))
+        if int(row["step"]) % 50 == 0:
+            self.file.flush()
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        if self.board is not None:
+            self.board.close()
+
+
+def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
+    if path.is_file():
+        with path.open(newline="") as file:
+            yield from (row for row in csv.DictReader(file) if int(row["step"]) <= step)
+
+
+def _fresh_model(config: TrainConfig) -> DreamPose3D:
+    """The preset, with the training vocabulary as its tower reads it."""
+    vocabulary = load_vocabulary()
+    preset = replace(
+        PRESETS[config.model](),
+        affinity=config.affinity,
+        prompt=config.prompt,
+        num_poses=config.num_poses,
+        labels=vocabulary.training,
+        phrases=tuple(vocabulary.training_phrases),
+    )
+    if config.model == "tiny" or config.prompt == "none":
+        model = build(preset, empty_tower(preset.tower))
+        if model.prompt is not None:
+            model.prompt.vocabulary.normal_()
+        return model
+    tower = MiniLMTower.from_package()
+    model = build(preset, tower)
+    assert model.prompt is not None
+    model.prompt.vocabulary.copy_(vocabulary_features(tower, list(preset.phrases)))
+    return model
+
+
+def _clips(config: TrainConfig, split: str) -> list[MocapClip]:
+    """The clips of a split from every set that has it."""
+    return [clip for folder in config.data for clip in read_mocap(folder) if clip.split == split]
+
+
+def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; gains, biases and embeddings do not."""
+    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    matrices = [p for name, p in trained if name.endswith("weight") and p.ndim >= 2]
+    others = [p for name, p in trained if not (name.endswith("weight") and p.ndim >= 2)]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def _plain(config: TrainConfig) -> dict[str, Any]:
+    return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
+
+
+def _versions() -> dict[str, str]:
+    return {"dreampose3d": dreampose3d.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def _clone(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, dict):
+        return {key: _clone(item) for key, item in value.items()}
+    return [_clone(item) for item in value] if isinstance(value, list) else value
+
+
+def _progress(row: dict[str, float], steps: int, seconds_left: float) -> str:
+    text = f"step {int(row['step']):6d}/{steps}  loss {row['total']:.4f}  pose {1000 * row['pose']:.1f} mm"
+    if "val_mpjpe_mm" in row:
+        text += f"  val MPJPE {row['val_mpjpe_mm']:.1f} mm  P-MPJPE {row['val_p_mpjpe_mm']:.1f} mm"
+        text += f"  intent {row['val_intent']:.2f}"
+    return f"{text}  {seconds_left / 60:.1f} min left"
