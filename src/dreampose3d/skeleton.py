@@ -29,7 +29,7 @@ class Skeleton:
     joints: tuple[str, ...]
     parents: tuple[int, ...]
     to_h36m: Recipe = field(default_factory=dict, repr=False, compare=False)
-    mapping_note: str = ""
+    mapping_note: str = field(default="", compare=False)
     """In words, what the conversion to Human3.6M does to the joints that the conventions define differently."""
 
     def __post_init__(self) -> None:
@@ -263,5 +263,3 @@ def skeleton_named(name: str) -> Skeleton:
     if name.lower() not in SKELETONS:
         raise ValueError(f"unknown skeleton {name!r}; known are {', '.join(SKELETONS)}")
     return SKELETONS[name.lower()]
-
-
