@@ -10,13 +10,12 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple, get_args
 
 import torch
 from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 TEMPLATE = "a person"
 """How every prompt and every phrase of the vocabulary begins."""
@@ -227,7 +226,7 @@ class CLIPTower(TextTower):
 
         Raises:
             ImportError: If the extra `text` is not installed.
-            ValueError: If a repository is named without its commit.
+            ValueError: If a repository is named without its commit, or the model is not built as CLIP is.
         """
         local = Path(path_or_repo).is_dir()
         if not local and not re.fullmatch("[0-9a-f]{40}", revision or ""):
@@ -243,6 +242,8 @@ class CLIPTower(TextTower):
         model = CLIPTextModelWithProjection.from_pretrained(path_or_repo, **where)
         tokenizer = CLIPTokenizer.from_pretrained(path_or_repo, **where)
         config, weights = model.config, model.float().state_dict()
+        if config.hidden_act not in get_args(Activation):
+            raise ValueError(f"{path_or_repo}: expected the activation gelu or quick_gelu, got {config.hidden_act}")
         tower = cls(
             config.hidden_size,
             config.num_hidden_layers,
@@ -276,8 +277,6 @@ class _Layer(nn.Module):
 
     def __init__(self, width: int, heads: int, mlp: int, *, eps: float = 1e-5, activation: Activation = "gelu") -> None:
         super().__init__()
-        if activation not in ("gelu", "quick_gelu"):
-            raise ValueError(f"expected the activation gelu or quick_gelu, got {activation}")
         self.heads, self.activation = heads, activation
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
@@ -290,7 +289,7 @@ class _Layer(nn.Module):
         """Self-attention, written out on the CPU as in `blocks.attend`, for the same reason."""
         q, k, v = (part.unflatten(-1, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
         if x.is_cuda:
-            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+            mixed = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
         else:
             scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
             if self.causal:
@@ -302,7 +301,7 @@ class _Layer(nn.Module):
     def think(self, x: Float[Tensor, "B L W"]) -> Float[Tensor, "B L W"]:
         """The layer's MLP."""
         x = self.up(x)
-        return self.down(F.gelu(x) if self.activation == "gelu" else x * torch.sigmoid(1.702 * x))  # type: ignore[no-any-return]
+        return self.down(nn.functional.gelu(x) if self.activation == "gelu" else x * torch.sigmoid(1.702 * x))  # type: ignore[no-any-return]
 
 
 class PostNormLayer(_Layer):
