@@ -36,6 +36,8 @@ class WindowConfig:
     """Standard deviation of the log speed of time."""
     reverse: float = 0.1
     """Share of windows played backwards."""
+    short: float = 0.08
+    """Share of windows of which only a random run of frames, from one frame up, is valid."""
     balance: float = 0.6
     """Clips are drawn in proportion to their length to this power: 1 is by frames, 0 by clips."""
     conventions: tuple[float, float, float, float] = (0.55, 0.3, 0.1, 0.05)
@@ -119,13 +121,24 @@ def make_batch(
 
     filmed = film(augment_poses(world, generator, config.pose), generator, config.cameras)
     window = slice(reach, reach + frames)
-    valid = inside[:, window]
+    valid = inside[:, window] & _shortened(uniform() < config.short, uniform(), uniform(), frames)
     observed, condition, turn = _observe(filmed[:, window], rate, valid, config, generator)
     target = (filmed - filmed[:, :, :1]) @ turn[:, None].transpose(-1, -2) / MILLIMETRES
     shown = torch.stack([target[:, k : k + frames] for k in range(num_poses)], 2)
     shown_valid = torch.stack([inside[:, k : k + frames] for k in range(num_poses)], 2) & valid[..., None]
     time_s = (torch.arange(frames) - (frames - 1) / 2) / rate[:, None]
     return Batch(observed, condition, shown, shown_valid, time_s, valid, label)
+
+
+def _shortened(
+    chosen: Bool[Tensor, " B"], length: Float[Tensor, " B"], place: Float[Tensor, " B"], frames: int
+) -> Bool[Tensor, "B N"]:
+    """A run of frames in each chosen window, all frames in the others; length and place in [0, 1)."""
+    count = (length**2 * frames).long() + 1
+    start = (place * (frames - count + 1)).long()[:, None]
+    frame = torch.arange(frames)
+    inside = (frame >= start) & (frame < start + count[:, None])
+    return inside | ~chosen[:, None]
 
 
 def _observe(

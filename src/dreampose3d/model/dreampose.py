@@ -87,7 +87,7 @@ def paper() -> DreamPose3DConfig:
 
 def small() -> DreamPose3DConfig:
     """What ships: for a laptop's CPU, any camera, any frame rate."""
-    return DreamPose3DConfig(frames=81, width=192, depth=4, heads=6)
+    return DreamPose3DConfig(frames=81, width=160, depth=4, heads=5)
 
 
 def tiny() -> DreamPose3DConfig:

@@ -29,7 +29,7 @@ class TrainConfig:
     out: Path = Path("runs/small")
     """The run's folder; a run that is found there goes on where it stopped."""
     model: Literal["small", "tiny"] = "small"
-    steps: int = 9000
+    steps: int = 6500
     minutes: float | None = None
     """Wall-clock budget: overrides `steps` by what this machine does in that time."""
     seed: int = 0
