@@ -8,6 +8,7 @@ import torch
 from scipy.optimize import least_squares
 from tests.oracles import slow_root
 
+from dreampose3d import trajectory
 from dreampose3d.skeleton import H36M_17
 from dreampose3d.trajectory import estimate_root, fit_root, fittable
 
@@ -115,6 +116,16 @@ def test_all_joints_stay_in_front_of_the_camera_whatever_the_2d_says(scene):
         assert (scene["joints"] + root[:, None])[..., 2].min() >= 100 - 1e-6  # mm
 
 
+def test_a_long_clip_is_fitted_in_parts_that_leave_no_trace(scene, monkeypatch):
+    rays = scene["rays"] + 0.01 * torch.randn(N, J, 2, generator=torch.Generator().manual_seed(4))
+    joints = torch.stack((scene["joints"], 1.1 * scene["joints"]))
+    whole = estimate_root(joints, rays, scene["confidence"])
+    monkeypatch.setattr(trajectory, "_FRAMES_AT_ONCE", 5)
+    torch.testing.assert_close(estimate_root(joints, rays, scene["confidence"]), whole, atol=1e-9, rtol=0)
+
+
 def test_a_clip_that_places_no_root_is_refused(scene):
     with pytest.raises(ValueError, match=r"at least 3 joints apart from each other, of confidence 0.05 or more.*12 fr"):
         estimate_root(scene["joints"], scene["rays"], 0.01 * scene["confidence"])
+    with pytest.raises(ValueError, match="none in 0 frames"):
+        estimate_root(scene["joints"][:0], scene["rays"][:0], scene["confidence"][:0])

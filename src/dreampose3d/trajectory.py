@@ -21,6 +21,7 @@ MEDIAN_FRAMES = 5
 """Frames of the median filter over time."""
 
 _REWEIGHTINGS = 2
+_FRAMES_AT_ONCE = 4096  # bounds the memory that an hour of frames takes
 _MIN_RAY_VARIANCE = 1e-10  # rays closer together than 1e-5, a person 100 km away, give no depth
 
 
@@ -47,13 +48,22 @@ def estimate_root(
     Raises:
         ValueError: If no frame has enough joints to place a root.
     """
-    known = fittable(rays, confidence).expand(joints_root_relative_mm.shape[:-2])
+    frames = joints_root_relative_mm.shape[-3]
+    parts = [slice(start, start + _FRAMES_AT_ONCE) for start in range(0, max(frames, 1), _FRAMES_AT_ONCE)]
+    root = torch.cat(
+        [
+            fit_root(joints_root_relative_mm[..., part, :, :], rays[..., part, :, :], confidence[..., part, :])
+            for part in parts
+        ],
+        -2,
+    )
+    known = root.isfinite().all(-1)
     if not known.any(-1).all():
         raise ValueError(
             f"expected a frame with at least {MIN_JOINTS} joints apart from each other, of confidence "
-            f"{MIN_CONFIDENCE} or more, to place the root by; found none in {known.shape[-1]} frames"
+            f"{MIN_CONFIDENCE} or more, to place the root by; found none in {frames} frames"
         )
-    root = _median_over_time(_bridge(fit_root(joints_root_relative_mm, rays, confidence), known))
+    root = _median_over_time(_bridge(root, known))
     depth = torch.maximum(root[..., 2], _least_root_depth(joints_root_relative_mm))
     return torch.cat((root[..., :2], depth[..., None]), -1).to(joints_root_relative_mm)
 
@@ -86,8 +96,8 @@ def fit_root(
         confidence: Certainty of each 2D joint in [0, 1]; joints below 0.05 count as missing.
 
     Returns:
-        Root positions in the camera frame, mm, float64, with all joints at least 100 mm in front; where the 2D places
-        no root (see `fittable`), NaN or without meaning.
+        Root positions in the camera frame, mm, float64, with all joints at least 100 mm in front; NaN where the 2D
+        places no root (see `fittable`).
     """
     X = joints_root_relative_mm.double()
     seen = _seen(rays, confidence)
@@ -104,7 +114,8 @@ def fit_root(
         variance = (w * (q - q_mean).square()).sum((-2, -1))
         depth = torch.maximum(-covariance / variance, least_depth)[..., None, None]
         z = X[..., 2] + depth[..., 0]
-    return torch.cat((r_mean + q_mean * depth, depth), -1).squeeze(-2)
+    root = torch.cat((r_mean + q_mean * depth, depth), -1).squeeze(-2)
+    return torch.where(fittable(rays, confidence)[..., None], root, torch.nan)
 
 
 def _seen(rays: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*#batch J"]) -> Bool[Tensor, "*batch J"]:
@@ -113,7 +124,7 @@ def _seen(rays: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*#batch 
 
 def _least_root_depth(joints: Float[Tensor, "*batch J 3"]) -> Float[Tensor, "*batch"]:
     """The root's depth at which the nearest joint is 100 mm in front of the camera."""
-    return MIN_DEPTH_MM - joints[..., 2].double().amin(-1)
+    return MIN_DEPTH_MM - joints[..., 2].amin(-1).double()
 
 
 def _bridge(root: Float[Tensor, "*batch N 3"], known: Bool[Tensor, "*batch N"]) -> Float[Tensor, "*batch N 3"]:
