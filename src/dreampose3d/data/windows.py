@@ -121,7 +121,9 @@ def make_batch(
 
     filmed = film(augment_poses(world, generator, config.pose), generator, config.cameras)
     window = slice(reach, reach + frames)
-    valid = inside[:, window] & _shortened(uniform() < config.short, uniform(), uniform(), frames)
+    recorded = inside[:, window]
+    valid = recorded & _shortened(uniform() < config.short, uniform(), uniform(), frames)
+    valid = torch.where(valid.any(1, keepdim=True), valid, recorded)
     observed, condition, turn = _observe(filmed[:, window], rate, valid, config, generator)
     target = (filmed - filmed[:, :, :1]) @ turn[:, None].transpose(-1, -2) / MILLIMETRES
     shown = torch.stack([target[:, k : k + frames] for k in range(num_poses)], 2)

@@ -162,6 +162,12 @@ class Lifter:
         chunks = self.chunks(self._prepared(sequence), options or LiftOptions())
         return torch.cat([chunk.hypotheses_mm for chunk in chunks], 1)
 
+    def count_windows(self, sequence: PoseSequence, options: LiftOptions | None = None) -> int:
+        """How many windows a clip is cut into."""
+        options = options or LiftOptions()
+        frames = len(Resampling.of(torch.from_numpy(np.asarray(sequence.times, np.float64)), _RATES).times)
+        return len(_spans(frames, options.window or self.config.frames, options.overlap))
+
     @torch.inference_mode()
     def chunks(self, sequence: PoseSequence, options: LiftOptions) -> Iterator[Chunk]:
         """Lift window by window; yield frames, in order, as soon as no later window can change them.
@@ -204,7 +210,9 @@ class Lifter:
         view = self._view(observed, certain, known, valid)
         denoise, intent = self._conditioned(view, seconds, valid, options)
         poses = []
-        for h in range(options.hypotheses):  # one at a time: batching them is slower on a CPU and takes H times the memory
+        for h in range(
+            options.hypotheses
+        ):  # one at a time: batching them is slower on a CPU and takes H times the room
 
             def noise(step: int, h: int = h) -> Tensor:
                 drawn = [noise_field(options.seed, h, step, a, b - a, self.skeleton.num_joints) for a, b in spans]
@@ -224,7 +232,11 @@ class Lifter:
         return torch.stack(poses), intent.cpu()
 
     def _view(
-        self, rays: Float[Tensor, "B n J 2"], confidence: Float[Tensor, "B n J"], known: float, valid: Bool[Tensor, "B n"]
+        self,
+        rays: Float[Tensor, "B n J 2"],
+        confidence: Float[Tensor, "B n J"],
+        known: float,
+        valid: Bool[Tensor, "B n"],
     ) -> View:
         if self.config.camera == "any":
             return normalise_view(rays, confidence, torch.full_like(rays[:, 0, 0, 0], known), valid)
@@ -370,9 +382,7 @@ class _Blend:
         """The finished frames before `until`, weighted and removed."""
         count = until - self.start
         weight = self.weight[:count]
-        chunk = Chunk(
-            self.start, self.poses[:, :count] / weight[:, None, None], self.intent[:count] / weight[:, None]
-        )
+        chunk = Chunk(self.start, self.poses[:, :count] / weight[:, None, None], self.intent[:count] / weight[:, None])
         self.start = until
         self.poses, self.intent, self.weight = self.poses[:, count:], self.intent[count:], self.weight[count:]
         return chunk
@@ -391,7 +401,7 @@ def _spans(count: int, window: int, overlap: int | None) -> list[tuple[int, int]
     if count <= window:
         return [(0, count)]
     hop = window - overlap
-    starts = list(range(0, count - window, hop)) + [count - window]
+    starts = [*range(0, count - window, hop), count - window]
     return [(start, start + window) for start in starts]
 
 
@@ -402,7 +412,7 @@ def _seen(rays: Tensor, confidence: Tensor) -> Tensor:
 def _camera(sequence: PoseSequence) -> Camera:
     if sequence.camera is None:
         raise ValueError(
-            f"{sequence.name}: lifting needs a camera; without a calibration, Camera.from_fov(size_px) assumes 55 degrees"
+            f"{sequence.name}: lifting needs a camera; where it is unknown, Camera.from_fov(size_px) assumes 55 degrees"
         )
     return sequence.camera
 

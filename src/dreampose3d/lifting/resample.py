@@ -48,8 +48,8 @@ class Resampling:
         points = rays.nan_to_num()
         mixed = points[low].lerp(points[high], part[..., None])
         certain = confidence[low].lerp(confidence[high], part)
-        nearer = torch.where(((self.times - self.own[low]) > (self.own[high] - self.times))[:, None], sees_high, sees_low)
-        certain = torch.where(nearer, certain, 0)
+        late = (self.times - self.own[low]) > (self.own[high] - self.times)
+        certain = torch.where(torch.where(late[:, None], sees_high, sees_low), certain, 0)
         return torch.where((certain > 0)[..., None], mixed, torch.nan), certain
 
     def back(self) -> Callable[..., Iterator["Chunk"]]:
@@ -88,9 +88,7 @@ class _Back:
             yield type(chunk)(self.given, poses, chunk.intent[nearest])
             self.given = ready
         keep = 6
-        self.held = type(chunk)(
-            max(chunk.start, end - keep), chunk.hypotheses_mm[:, -keep:], chunk.intent[-keep:]
-        )
+        self.held = type(chunk)(max(chunk.start, end - keep), chunk.hypotheses_mm[:, -keep:], chunk.intent[-keep:])
 
 
 def _catmull_rom(values: Float[Tensor, "M *rest"], place: Float[Tensor, " N"]) -> Float[Tensor, "N *rest"]:

@@ -30,7 +30,7 @@ def attend(
         return F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(-3, -2).flatten(-2)
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-2, -1)
     if mask is not None:
-        scores = scores.masked_fill(~mask, -torch.inf)
+        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)  # finite: with no key left, all weigh alike
     weights = torch.softmax(scores, -1, dtype=scores.dtype)
     return (weights @ v).transpose(-3, -2).flatten(-2)
 

@@ -26,6 +26,7 @@ from dreampose3d.model.weights import save_weights
 from dreampose3d.skeleton import skeleton_named
 from dreampose3d.training.config import TrainConfig
 from dreampose3d.training.loss import Losses, total_loss
+from dreampose3d.training.spread import calibrate_spread
 from dreampose3d.training.validation import Validation
 
 Report = Callable[[str], None]
@@ -124,6 +125,8 @@ class Run:
             group["lr"] = self.learning_rate(self.step)
         self.optimizer.zero_grad()
         losses = self.loss(batch, generator)
+        if not bool(losses.total.isfinite()):
+            raise FloatingPointError(f"the loss of step {self.step} is not finite; the last checkpoint is from before it")
         losses.total.backward()
         nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
         self.optimizer.step()
@@ -254,6 +257,9 @@ class Run:
         }
         with self.averaged():
             save_weights(self.model, path, card)
+        clips = _clips(self.config, "val")
+        if clips and self.step == self.config.steps:
+            calibrate_spread(path, clips)
         return path
 
 
