@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -86,13 +86,13 @@ def load_motion(path: Path | str) -> LiftedMotion:
         if meta["format"] != FORMAT:
             raise ValueError(f"{path}: expected the format {FORMAT}, got {meta['format']}; lift the video again")
         skeleton, camera = _skeleton(meta), _camera(meta["camera"])
-        fields = {name: arrays[name] for name in _AXES if name != "hypotheses_mm"}
+        parts = {name: arrays[name] for name in _AXES if name != "hypotheses_mm"}
         fps = float(arrays["fps"])
     except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} is not a lifted motion of `dreampose3d lift` (lacks {error})") from error
     hypotheses = arrays.get("hypotheses_mm")
-    _check_shapes(path, fields if hypotheses is None else fields | {"hypotheses_mm": hypotheses}, skeleton)
-    names = tuple(map(str, fields.pop("intent_names")))
+    _check_shapes(path, parts if hypotheses is None else parts | {"hypotheses_mm": hypotheses}, skeleton)
+    names = tuple(map(str, parts.pop("intent_names")))
     return LiftedMotion(
         name=meta["name"],
         fps=fps,
@@ -101,7 +101,7 @@ def load_motion(path: Path | str) -> LiftedMotion:
         hypotheses_mm=hypotheses,
         skeleton=skeleton,
         meta=meta,
-        **fields,
+        **parts,
     )
 
 
@@ -146,7 +146,7 @@ def _meta(motion: LiftedMotion) -> dict[str, Any]:
         "skeleton": motion.skeleton.name,
         "joints": list(motion.skeleton.joints),
         "parents": list(motion.skeleton.parents),
-        "camera": asdict(motion.camera),
+        "camera": asdict(motion.camera) | {"fov_degrees": motion.camera.fov_degrees},
     }
 
 
@@ -156,11 +156,11 @@ def _skeleton(meta: dict[str, Any]) -> Skeleton:
     return known if known and known.joints == joints else Skeleton(meta["skeleton"], joints, parents)
 
 
-def _camera(fields: dict[str, Any]) -> Camera:
+def _camera(told: dict[str, Any]) -> Camera:
     """Lists, which JSON has, back to the tuples that a camera has."""
-    rotation = tuple(tuple(row) for row in fields["rotation"])
-    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
-    return Camera(**plain | {"rotation": rotation})
+    plain = {field.name: told[field.name] for field in fields(Camera)}
+    tuples = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+    return Camera(**plain | tuples | {"rotation": tuple(tuple(row) for row in plain["rotation"])})
 
 
 def _check_shapes(path: Path, arrays: dict[str, ndarray], skeleton: Skeleton) -> None:
