@@ -1,0 +1,53 @@
+// The motion as the page carries it, unpacked: camera frame (x right, y down, z forward), mm and px.
+
+async function unpack({kind, step, shape, data}) {
+  const bytes = await inflate(decode(data));
+  const codes = kind === "int16" ? new Int16Array(bytes) : new Int32Array(bytes); // both wrap around, as pack() does
+  const missing = kind === "int16" ? -(2 ** 15) : -(2 ** 31);
+  const row = shape.slice(1).reduce((a, b) => a * b, 1);
+  for (let i = row; i < codes.length; i++) codes[i] += codes[i - row];
+  return Float64Array.from(codes, code => code === missing ? NaN : code * step);
+}
+
+function decode(base64) {
+  return Uint8Array.fromBase64 ? Uint8Array.fromBase64(base64) : Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+}
+
+async function inflate(bytes) {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
+  return new Response(stream).arrayBuffer();
+}
+
+async function loadMotion(json) {
+  const names = ["time_s", "root_mm", "root_relative_mm", "spread_mm", "keypoints_px", "confidence", "intent_probability"];
+  const arrays = await Promise.all(names.map(name => unpack(json[name])));
+  const motion = {...json, ...Object.fromEntries(names.map((name, i) => [name, arrays[i]]))};
+  motion.frames = motion.time_s.length;
+  motion.joints = motion.skeleton.joints.length;
+  motion.bones = motion.skeleton.parents.map((parent, joint) => [joint, parent]).filter(([, parent]) => parent >= 0);
+  return motion;
+}
+
+// The last frame that is shown at a time, s.
+function frameAt(motion, time) {
+  let low = 0, high = motion.frames - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (motion.time_s[middle] <= time + 1e-3) low = middle; else high = middle - 1;
+  }
+  return low;
+}
+
+// The likeliest intents of a frame: [index, probability], best first.
+function topIntents(motion, frame, count) {
+  const all = motion.intents.map((_, i) => [i, motion.intent_probability[frame * motion.intents.length + i]]);
+  return all.sort((a, b) => b[1] - a[1]).slice(0, count);
+}
+
+// The value that a share of the numbers lies below.
+function quantile(values, share) {
+  const sorted = Float64Array.from(values).filter(Number.isFinite).sort();
+  return sorted.length ? sorted[Math.floor(share * (sorted.length - 1))] : 0;
+}
+
+const SIDE_COLOUR = {left: "#0072b2", right: "#d55e00", "": "#8d97a5"};

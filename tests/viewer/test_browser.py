@@ -1,0 +1,243 @@
+"""The page in a real browser, from disk. Needs Debian's `chromium` and `chromium-driver`."""
+
+import base64
+import shutil
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from dreampose3d.viewer.mp4 import mp4_writer
+from dreampose3d.viewer.page import write_page
+
+webdriver = pytest.importorskip("selenium.webdriver", reason="needs the extra dev")
+from selenium.webdriver.common.by import By  # noqa: E402
+from selenium.webdriver.common.keys import Keys  # noqa: E402
+from selenium.webdriver.support.ui import WebDriverWait  # noqa: E402
+
+_CHROMIUM, _DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = pytest.mark.skipif(
+    not (_CHROMIUM and _DRIVER), reason="needs a browser: apt-get install chromium chromium-driver"
+)
+_FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-angle=swiftshader --enable-unsafe-swiftshader "
+    "--disable-dev-shm-usage --window-size=760,560"
+)
+_PATIENCE_S = 120  # software WebGL on a busy machine
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    options = webdriver.ChromeOptions()
+    options.binary_location = _CHROMIUM
+    for flag in (*_FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(_DRIVER))
+    driver.set_script_timeout(_PATIENCE_S)
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def opened(browser):
+    """Open a page and wait until it shows something; afterwards, nobody may have complained."""
+
+    def open_page(path):
+        browser.get(path.as_uri())
+        _wait(browser, "return document.body.dataset.ready === 'true'")
+        return browser
+
+    yield open_page
+    complaints = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not complaints
+
+
+def _wait(browser, script):
+    WebDriverWait(browser, _PATIENCE_S, poll_frequency=0.05).until(lambda b: b.execute_script(script))
+
+
+def _press(browser, name):
+    browser.find_element(By.CSS_SELECTOR, name).click()
+
+
+def _shown(browser):
+    """The frame that each part of the page says it shows."""
+    return browser.execute_script(
+        "return [player.frame, player.picture.frame, player.stage.frame, Number(document.all.scrub.value)]"
+    )
+
+
+@contextmanager
+def _still(browser):
+    """Camera flights end at once, as for people who ask for less motion."""
+    feature = {"name": "prefers-reduced-motion", "value": "reduce"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    yield
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+
+
+@pytest.fixture
+def page(make_walk, tmp_path):
+    write_page(make_walk(60), tmp_path / "walk.html")
+    return tmp_path / "walk.html"
+
+
+def test_page_draws_a_body_with_webgl(opened, page):
+    browser = opened(page)
+    colours = browser.execute_script("""
+        const gl = player.stage.renderer.getContext();
+        player.stage.render();
+        const width = gl.drawingBufferWidth, height = gl.drawingBufferHeight;
+        const pixels = new Uint8Array(width * height * 4);
+        gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+        let blue = 0, orange = 0;
+        for (let i = 0; i < pixels.length; i += 4) {
+          if (pixels[i + 2] > pixels[i] + 60) blue++;
+          if (pixels[i] > pixels[i + 2] + 60) orange++;
+        }
+        return [gl instanceof WebGL2RenderingContext, blue, orange];
+    """)
+    assert colours[0]
+    assert min(colours[1:]) > 200  # left and right limbs
+
+
+def test_controls_do_what_they_say(opened, page, make_walk):
+    browser = opened(page)
+    motion = make_walk(60)
+    assert _shown(browser) == [0] * 4
+    _press(browser, "#forward")
+    _press(browser, "#forward")
+    _press(browser, "#back")
+    assert _shown(browser) == [1] * 4
+    _press(browser, "#play")
+    assert browser.find_element(By.ID, "play").get_attribute("aria-label") == "Pause"
+    _wait(browser, "return player.frame !== 1")
+    _press(browser, "#play")
+    assert browser.find_element(By.ID, "play").get_attribute("aria-label") == "Play"
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys(Keys.END)
+    assert _shown(browser) == [59] * 4
+    body.send_keys(Keys.ARROW_LEFT, Keys.SHIFT, Keys.ARROW_LEFT)
+    assert _shown(browser) == [48] * 4
+    named = [text.split()[0] for text in browser.find_element(By.ID, "intents").text.split("%") if text.strip()]
+    assert named == [name for name, _ in motion.top_intents(48)]
+    scrub = browser.find_element(By.ID, "scrub")
+    scrub.send_keys(Keys.HOME)
+    assert _shown(browser) == [0] * 4
+    assert scrub.get_attribute("aria-valuetext") == "frame 1 of 60, 0.00 seconds"
+    body.send_keys(Keys.SPACE)
+    assert browser.execute_script("return player.playing")
+    body.send_keys(Keys.SPACE, Keys.ARROW_DOWN, Keys.ARROW_DOWN)
+    assert browser.execute_script("return [player.playing, player.speed]") == [False, 0.8]
+
+
+def test_view_buttons_place_the_camera(opened, page, make_walk):
+    browser, motion = opened(page), make_walk(60)
+    root = motion.joints_mm[0, 0] * [1, -1, -1] / 1000
+    hips = motion.skeleton.indices("left_hip", "right_hip")
+    left = np.subtract(*motion.joints_mm[0, hips]) * [1, 0, -1]
+    left /= np.linalg.norm(left)
+    directions = {"front": np.cross(left, [0, 1, 0]), "side": left, "top": np.array([0, 1, 0])}
+    with _still(browser):
+        for name, direction in directions.items():
+            _press(browser, f"[data-view={name}]")
+            lens, target = browser.execute_script(
+                "return [player.stage.lens.position.toArray(), player.stage.controls.target.toArray()]"
+            )
+            seen = np.subtract(lens, target)
+            assert seen @ direction / np.linalg.norm(seen) > 0.99, name
+            np.testing.assert_allclose(np.array(target)[[0, 2]], root[[0, 2]], atol=1e-3)
+        _press(browser, "[data-view=camera]")
+    pressed = browser.find_elements(By.CSS_SELECTOR, "[data-view][aria-pressed=true]")
+    assert [button.text for button in pressed] == ["Camera"]
+
+
+def test_cameras_own_view_shows_joints_where_the_camera_saw_them(opened, page, make_walk):
+    """Three.js's projection, taken to the camera's pixels, must agree with `Camera.project`."""
+    browser, motion = opened(page), make_walk(60)
+    with _still(browser):
+        _press(browser, "[data-view=camera]")
+    seen = np.array(
+        browser.execute_script("""
+            const {lens, motion} = player.stage, [width, height] = motion.camera.size_px;
+            const tall = Math.max(height, width / lens.aspect), wide = tall * lens.aspect;
+            lens.updateMatrixWorld();
+            return motion.skeleton.joints.map((_, joint) => {
+              const at = player.stage.joint(0, joint).project(lens);
+              return [width / 2 + at.x * wide / 2, height / 2 - at.y * tall / 2];
+            });
+        """)
+    )
+    np.testing.assert_allclose(seen, motion.keypoints_px[0], atol=0.1)  # px; the page rounds to 0.1 mm
+
+
+def test_keys_turn_the_view_when_it_has_the_focus(opened, page):
+    browser = opened(page)
+    where = "return player.stage.lens.position.toArray()"
+    before = browser.execute_script(where)
+    browser.find_element(By.ID, "scene").send_keys(Keys.ARROW_LEFT)
+    after = browser.execute_script(where)
+    assert np.linalg.norm(np.subtract(before, after)) > 0.05
+    assert _shown(browser) == [0] * 4
+
+
+def test_video_plays_in_step_with_the_motion(opened, make_walk, tmp_path):
+    motion = make_walk(30)
+    with mp4_writer(tmp_path / "clip.mp4", (640, 480), 30.0, quality=20) as write:
+        for i, time_s in enumerate(motion.time_s):
+            write(float(time_s), np.full((480, 640, 3), 8 * i, np.uint8))
+    write_page(motion, tmp_path / "walk.html", tmp_path / "clip.mp4")
+    browser = opened(tmp_path / "walk.html")
+    brightness = """
+        const video = player.picture.video, draw = document.createElement("canvas").getContext("2d");
+        draw.drawImage(video, 0, 0, 1, 1);
+        return draw.getImageData(0, 0, 1, 1).data[0];
+    """
+    for frame in (20, 7):
+        browser.execute_script(f"player.go({frame})")
+        _wait(browser, "return !player.picture.video.seeking && player.picture.video.readyState >= 2")
+        assert browser.execute_script(brightness) == pytest.approx(8 * frame, abs=3.9)
+    _press(browser, "#play")
+    _wait(browser, "return player.frame !== 7")
+    _press(browser, "#play")
+    _wait(browser, "return !player.picture.video.seeking")
+    assert browser.execute_script(brightness) == pytest.approx(8 * _shown(browser)[0], abs=3.9)
+
+
+def test_one_frame_opens_and_plays(opened, make_walk, tmp_path):
+    write_page(make_walk(1), tmp_path / "one.html")
+    browser = opened(tmp_path / "one.html")
+    _press(browser, "#play")
+    _press(browser, "#forward")
+    assert _shown(browser) == [0] * 4
+
+
+def test_phone_sees_everything_without_scrolling_sideways(opened, page):
+    browser = opened(page)
+    metrics = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    try:
+        widths = browser.execute_script(
+            "return [...document.querySelectorAll('button, input, canvas, header, main, footer')]"
+            ".map(e => e.getBoundingClientRect()).map(box => [box.left, box.right])"
+        )
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        assert min(left for left, _ in widths) >= 0
+        assert max(right for _, right in widths) <= 390
+        shot = base64.b64decode(browser.get_screenshot_as_base64())
+        assert shot.startswith(b"\x89PNG")
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_policy_lets_no_request_out(opened, page):
+    browser = opened(page)
+    asked = browser.execute_async_script(
+        "const done = arguments[0]; fetch('https://example.invalid/').then(() => done('got out'), e => done(e.name))"
+    )
+    assert asked == "TypeError"
+    entries = browser.get_log("browser")
+    assert any("Content Security Policy" in entry["message"] for entry in entries)
+    assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
