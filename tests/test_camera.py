@@ -137,6 +137,24 @@ def test_missing_keypoints_stay_missing_and_spoil_no_other(distortion):
     torch.testing.assert_close(rays[[0, 2]], camera.rays(pixels[[0, 2]]))
 
 
+def test_a_pixel_that_no_ray_reaches_is_missing():
+    """x (1 + k1 x^2) with k1 = -0.3 turns back at x = 1 / sqrt(0.9), where it is 0.703: 703 px from the centre."""
+    camera = dataclasses.replace(Camera.from_focal((1920, 1080), 1000.0), distortion=(-0.3, 0.0, 0.0, 0.0, 0.0))
+    right_of_centre = torch.tensor([0.0, 400.0, 695.0, 710.0, 960.0, 5000.0, 1e6])
+    pixels = torch.stack((960 + right_of_centre, torch.full_like(right_of_centre, 540)), -1)
+    rays = camera.rays(pixels)
+    assert rays.isnan().any(-1).tolist() == [False] * 3 + [True] * 4
+    torch.testing.assert_close(camera.pixels(rays[:3]), pixels[:3], atol=2e-3, rtol=0)  # pixels
+    assert (rays[:3, 0] < 1 / math.sqrt(0.9)).all()
+
+
+def test_the_slope_of_the_distortion_is_its_derivative():
+    camera = somewhere(LENSES["tilted"])
+    for ray in torch.tensor([[0.0, 0.0], [0.4, -0.3], [-0.2, 0.6]], dtype=torch.float64):
+        expected = torch.autograd.functional.jacobian(camera._distort, ray)
+        torch.testing.assert_close(camera._distort_jacobian(ray), expected, atol=1e-12, rtol=0)
+
+
 def test_gradients_pass_through_a_projection():
     camera = somewhere(LENSES["tilted"])
     points = camera.to_camera(random_points()[:3]).requires_grad_()

@@ -109,9 +109,10 @@ class Camera:
         return self._distort(rays) * rays.new_tensor(self.focal_px) + rays.new_tensor(self.center_px)
 
     def rays(self, keypoints_px: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2"]:
-        """Pixels -> rays, distortion removed; NaN stays NaN.
+        """Pixels -> rays, distortion removed; NaN stays NaN, and a pixel that no ray reaches becomes NaN.
 
-        Newton's method on the distortion model: it converges in a few steps wherever the model is one to one.
+        Newton's method on the distortion model: it converges in a few steps wherever the model is one to one. A
+        strong barrel distortion folds back beyond some radius; no point of the world is seen outside of it.
         """
         seen = (keypoints_px - keypoints_px.new_tensor(self.center_px)) / keypoints_px.new_tensor(self.focal_px)
         if not any(self.distortion):
@@ -120,7 +121,9 @@ class Camera:
         for _ in range(10):
             residual = self._distort(rays) - seen
             rays = rays - torch.linalg.solve(self._distort_jacobian(rays), residual)
-        return rays.to(seen)
+        missed = (self._distort(rays) - seen).norm(dim=-1) > 1e-6  # a thousandth of a pixel
+        folded = torch.linalg.det(self._distort_jacobian(rays)) <= 0
+        return torch.where((missed | folded)[..., None], torch.nan, rays).to(seen)
 
     def _distort(self, rays: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2"]:
         k1, k2, p1, p2, k3 = self.distortion
