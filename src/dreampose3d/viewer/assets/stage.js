@@ -43,9 +43,10 @@ class Stage {
     this.controls.addEventListener("change", () => this.draw());
     this.controls.addEventListener("start", () => this.leaveView());
     this.onview = () => {};
-    this.following = this.spanOfPath() > 2.5;
+    const {span, middle} = this.path();
+    this.following = span > 2.5;
+    this.middleOfPath = middle;
     this.frame = 0;
-    this.target = this.root(0);
     new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
     this.resize();
   }
@@ -77,14 +78,15 @@ class Stage {
     return this.joint(frame, Math.max(0, this.motion.skeleton.parents.indexOf(-1)));
   }
 
-  spanOfPath() {
+  // The box around the root's path over the ground: how far the person gets, and its middle.
+  path() {
     const low = new THREE.Vector3(Infinity, 0, Infinity), high = new THREE.Vector3(-Infinity, 0, -Infinity);
     for (let frame = 0; frame < this.motion.frames; frame++) {
       const root = this.root(frame).setY(0);
       low.min(root);
       high.max(root);
     }
-    return high.distanceTo(low);
+    return {span: high.distanceTo(low), middle: low.add(high).multiplyScalar(0.5)};
   }
 
   build() {
@@ -105,7 +107,7 @@ class Stage {
 
   buildGround() {
     const start = this.root(0);
-    const shadows = new THREE.Mesh(new THREE.PlaneGeometry(80, 80), new THREE.ShadowMaterial({opacity: 0.2}));
+    const shadows = new THREE.Mesh(new THREE.PlaneGeometry(80, 80), new THREE.ShadowMaterial({opacity: 0.2, depthWrite: false}));
     shadows.rotation.x = -Math.PI / 2;
     shadows.position.set(start.x, this.ground, start.z);
     shadows.receiveShadow = true;
@@ -130,7 +132,7 @@ class Stage {
     const {bones, joints, skeleton} = this.motion;
     const skin = () => new THREE.MeshLambertMaterial();
     this.limbs = new THREE.InstancedMesh(new THREE.CylinderGeometry(1, 1, 1, 28, 1, true), skin(), bones.length);
-    this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1, 24, 16), skin(), joints);
+    this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1, 20, 14), skin(), joints);
     bones.forEach(([joint], i) => this.limbs.setColorAt(i, new THREE.Color(SIDE_COLOUR[skeleton.sides[joint]])));
     for (let joint = 0; joint < joints; joint++) this.balls.setColorAt(joint, new THREE.Color());
     this.ramp = RAMP.map(colour => new THREE.Color(colour));
@@ -188,7 +190,8 @@ class Stage {
   // Where the lens stands and looks, and how wide, for each named view.
   viewpoint(name) {
     if (name === "camera") return this.cameraViewpoint();
-    const target = this.root(this.frame).setY(this.ground + 0.9), distance = 4.3 / Math.min(1, this.lens.aspect);
+    const whole = name === "start" && !this.following;
+    const target = (whole ? this.middleOfPath.clone() : this.root(this.frame)).setY(this.ground + 0.9), distance = 4.3 / Math.min(1, this.lens.aspect);
     const left = this.leftOfPerson(), front = new THREE.Vector3(-left.z, 0, left.x);
     const toCamera = target.clone().negate().setY(0).normalize();
     const from = {
