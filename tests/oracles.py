@@ -1,11 +1,13 @@
 """Slow, obvious twins of what the package computes fast: loops over plain numbers, written from the definitions."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy import ndarray
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import least_squares
+from torch import nn
 
 
 def slow_mpjpe(pred: ndarray, true: ndarray) -> float:
@@ -96,6 +98,37 @@ def slow_j_agg(hypotheses: ndarray, roots: ndarray, rays: ndarray, confidence: n
         distances = [math.dist(p[:2] / p[2], rays[frame, joint]) for p in points]
         chosen[frame, joint] = hypotheses[int(np.argmin(distances)), frame, joint]
     return chosen
+
+
+def slow_linear(x: list[float], layer: nn.Linear) -> list[float]:
+    """W x + b, row by row."""
+    return [
+        sum(w * value for w, value in zip(row, x, strict=True)) + bias
+        for row, bias in zip(layer.weight.tolist(), layer.bias.tolist(), strict=True)
+    ]
+
+
+def slow_layer_norm(x: list[float], layer: nn.LayerNorm) -> list[float]:
+    """One token: mean 0, variance 1, then gain and bias."""
+    mean = sum(x) / len(x)
+    std = math.sqrt(sum((value - mean) ** 2 for value in x) / len(x) + layer.eps)
+    gain, bias = layer.weight.tolist(), layer.bias.tolist()
+    return [g * (value - mean) / std + b for value, g, b in zip(x, gain, bias, strict=True)]
+
+
+def slow_attention(
+    query: list[float], keys: Sequence[list[float]], values: Sequence[list[float]], num_heads: int
+) -> list[float]:
+    """What one query reads: each head by itself, a softmax over the scaled scores of its slice."""
+    size, answer = len(query) // num_heads, []
+    for head in range(num_heads):
+        part = slice(head * size, (head + 1) * size)
+        scores = [
+            math.exp(sum(q * k for q, k in zip(query[part], key[part], strict=True)) / math.sqrt(size)) for key in keys
+        ]
+        for channel in range(part.start, part.stop):
+            answer.append(sum(s * value[channel] for s, value in zip(scores, values, strict=True)) / sum(scores))
+    return answer
 
 
 def _rotation(vector: ndarray) -> ndarray:

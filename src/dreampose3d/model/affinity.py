@@ -19,7 +19,7 @@ class JointAffinity(nn.Module):
 
     def __init__(self, skeleton: Skeleton) -> None:
         super().__init__()
-        near = torch.from_numpy(skeleton.adjacency).float()
+        near = torch.tensor(skeleton.adjacency, dtype=torch.float32)
         local = near / near.sum(1, keepdim=True).clamp(min=1) + torch.eye(skeleton.num_joints)
         self.register_buffer("local", local, persistent=False)
         self.learned = nn.Parameter(torch.full_like(local, 1e-6))

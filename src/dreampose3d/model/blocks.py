@@ -13,7 +13,7 @@ def attend(
     key: Float[Tensor, "*batch L C"],
     value: Float[Tensor, "*batch L C"],
     num_heads: int,
-    key_mask: Bool[Tensor, "*batch L"] | None = None,
+    key_mask: Bool[Tensor, "*#batch L"] | None = None,
 ) -> Float[Tensor, "*batch Q C"]:
     """Multi-head attention of `query` to `key` and `value`; masked keys (False) get no weight.
 
@@ -22,7 +22,8 @@ def attend(
     """
 
     def split(x: Tensor) -> Tensor:
-        return x.unflatten(-1, (num_heads, -1)).transpose(-3, -2)
+        heads: Tensor = x.unflatten(-1, (num_heads, -1))
+        return heads.transpose(-3, -2)
 
     q, k, v = split(query), split(key), split(value)
     mask = None if key_mask is None else key_mask[..., None, None, :]
@@ -45,10 +46,11 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(
-        self, x: Float[Tensor, "*batch L C"], key_mask: Bool[Tensor, "*batch L"] | None = None
+        self, x: Float[Tensor, "*batch L C"], key_mask: Bool[Tensor, "*#batch L"] | None = None
     ) -> Float[Tensor, "*batch L C"]:
         """Attend to all unmasked tokens of the same sequence."""
-        return self.out(attend(*self.qkv(x).chunk(3, -1), self.num_heads, key_mask))  # type: ignore[no-any-return]
+        query, key, value = self.qkv(x).chunk(3, -1)
+        return self.out(attend(query, key, value, self.num_heads, key_mask))  # type: ignore[no-any-return]
 
 
 class Mlp(nn.Sequential):
@@ -69,7 +71,7 @@ class Block(nn.Module):
         self.mlp = Mlp(width, int(mlp_ratio * width))
 
     def forward(
-        self, x: Float[Tensor, "*batch L C"], key_mask: Bool[Tensor, "*batch L"] | None = None
+        self, x: Float[Tensor, "*batch L C"], key_mask: Bool[Tensor, "*#batch L"] | None = None
     ) -> Float[Tensor, "*batch L C"]:
         """Transform a sequence of tokens."""
         x = x + self.attention(self.norm_attention(x), key_mask)

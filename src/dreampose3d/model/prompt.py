@@ -39,14 +39,14 @@ class MotionEncoder(nn.Module):
         super().__init__()
         self.width = width
         self.embed = nn.Linear(num_inputs, width)
-        self.blocks = nn.ModuleList(Block(width, num_heads, 2) for _ in range(num_layers))
+        self.blocks = nn.ModuleList(Block(width, num_heads, 2.0) for _ in range(num_layers))
         self.norm = nn.LayerNorm(width)
 
     def forward(
         self, observed: Float[Tensor, "B N J D"], time_s: Float[Tensor, "B N"], valid: Bool[Tensor, "B N"]
     ) -> Float[Tensor, "B N E"]:
         """One feature a frame."""
-        x = self.embed(observed.flatten(2)) + sinusoids(time_s, self.width, 0.05, 20).to(observed.dtype)
+        x = self.embed(observed.flatten(2)) + sinusoids(time_s, self.width, 0.05, 20.0).to(observed.dtype)
         for block in self.blocks:
             x = block(x, valid)
         return self.norm(x)  # type: ignore[no-any-return]
@@ -62,9 +62,7 @@ class PromptGenerator(nn.Module):
         self.norm = nn.LayerNorm(text_width)  # its gain starts at the token table's own scale
         nn.init.constant_(self.norm.weight, token_std)
 
-    def forward(
-        self, features: Float[Tensor, "B N E"], valid: Bool[Tensor, "B N"]
-    ) -> Float[Tensor, "B L W"]:
+    def forward(self, features: Float[Tensor, "B N E"], valid: Bool[Tensor, "B N"]) -> Float[Tensor, "B L W"]:
         """Generate the action tokens of each window from its valid frames."""
         weight = valid.to(features.dtype)[..., None]
         pooled = (features * weight).sum(1) / weight.sum(1).clamp(min=1)
@@ -80,6 +78,7 @@ class ActionPrompt(nn.Module):
     """
 
     vocabulary: Tensor
+    random_rows: Tensor
 
     def __init__(
         self, tower: TextTower, num_inputs: int, width: int, vocabulary_size: int, kind: PromptKind = "learned"

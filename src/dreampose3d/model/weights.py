@@ -61,10 +61,11 @@ def load_weights(weights: str | Path, device: torch.device | str = "cpu") -> Wei
         raise ValueError(f"{path} is not a weights file that can be read ({error}); it may be damaged") from None
     if metadata.get("format") != _FORMAT:
         raise ValueError(f"{path} is a safetensors file, but not weights of dreampose3d ({_FORMAT})")
-    model = build(DreamPose3DConfig.from_dict(json.loads(metadata["config"])))
-    missing, unknown = model.load_state_dict(tensors, strict=False)
-    if missing or unknown:
-        raise ValueError(f"{path} does not fit its own configuration: lacks {missing[:3]}, has unknown {unknown[:3]}")
+    try:
+        model = build(DreamPose3DConfig.from_dict(json.loads(metadata["config"])))
+        model.load_state_dict(tensors)
+    except (KeyError, ValueError, RuntimeError) as error:  # RuntimeError: names or shapes of the tensors
+        raise ValueError(f"{path} does not fit its own configuration: {error}") from None
     return Weights(model.to(device).eval(), str(weights), sha256, json.loads(metadata["card"]))
 
 
