@@ -16,7 +16,6 @@ from dreampose3d.skeleton import H36M_17, Skeleton
 from dreampose3d.view import mirror_poses
 
 
-
 @dataclass(frozen=True)
 class PoseAugmentation:
     """How often and how strongly; every share is of windows."""
@@ -50,7 +49,7 @@ def augment_poses(
     config: PoseAugmentation | None = None,
     skeleton: Skeleton = H36M_17,
 ) -> Float[Tensor, "B N J 3"]:
-    """Every ingredient in turn, then a mirror for half of the windows. World frame, z up, mm; the root keeps its path."""
+    """Every ingredient in turn, then a mirror for half of the windows. World frame, z up, mm; the root's path stays."""
     config = config or PoseAugmentation()
     draw = _Chance(generator, joints_mm)
     bones = to_bones(joints_mm, skeleton)
@@ -162,7 +161,8 @@ def rotation(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3
     x, y, z = F.normalize(axis_angle, dim=-1).unbind(-1)
     zero = torch.zeros_like(x)
     cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).unflatten(-1, (3, 3))
-    return torch.eye(3, dtype=x.dtype, device=x.device) + angle.sin() * cross + (1 - angle.cos()) * cross @ cross
+    identity = torch.eye(3, dtype=x.dtype, device=x.device)
+    return identity + angle.sin() * cross + (1 - angle.cos()) * cross @ cross  # type: ignore[no-any-return]
 
 
 class _Chance:

@@ -71,9 +71,7 @@ def film(
         ).clamp(-80, 80)
     )
     heading = uniform(0, 2 * math.pi)
-    direction = torch.stack(
-        (elevation.cos() * heading.cos(), elevation.cos() * heading.sin(), elevation.sin()), -1
-    )
+    direction = torch.stack((elevation.cos() * heading.cos(), elevation.cos() * heading.sin(), elevation.sin()), -1)
     distance = 1000 * uniform(*(math.log(d) for d in config.distance_m)).exp()
     nearest = (joints * direction[:, None, None]).sum(-1).amax((1, 2)) + 1000 * config.margin_m
     position = direction * torch.maximum(distance, nearest)[:, None]

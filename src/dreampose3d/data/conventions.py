@@ -54,9 +54,7 @@ def detector_joints(
     return torch.where((convention == 0)[:, None, None, None], joints_mm, seen)
 
 
-def _face(
-    joints_mm: Float[Tensor, "B N J 3"], generator: torch.Generator | None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _face(joints_mm: Float[Tensor, "B N J 3"], generator: torch.Generator | None) -> tuple[Tensor, Tensor, Tensor]:
     """Nose, middle of the eyes, and top of the head of every frame."""
     batch = len(joints_mm)
     neck, head = joints_mm[:, :, _J["neck"]], joints_mm[:, :, _J["head"]]

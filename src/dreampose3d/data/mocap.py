@@ -5,7 +5,10 @@ the column `file`, or `<subject>.npz`. Each npz maps a trial to (frames, 17, 3) 
 """
 
 import csv
-from collections.abc import Iterable
+import math
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +45,7 @@ def read_mocap(folder: Path, set_name: str | None = None, split: str | None = No
         ValueError: If the set or split is unknown (those present are listed), or an array has the wrong form.
     """
     home = _set_folder(Path(folder), set_name)
-    with (home / "index.csv").open(newline="") as lines:
+    with (home / "index.csv").open(newline="", encoding="utf-8-sig") as lines:
         rows = list(csv.DictReader(lines))
     _require_columns(home, rows)
     splits = sorted({row["split"] for row in rows})
@@ -60,7 +63,7 @@ def read_mocap(folder: Path, set_name: str | None = None, split: str | None = No
             subject=row.get("subject") or "",
             action=row["action"],
             split=row["split"],
-            fps=float(row["fps"]),
+            fps=_fps(home, row),
             joints_mm=arrays[_file(row), row["trial"]],
         )
         for row in rows
@@ -98,16 +101,38 @@ def _file(row: dict[str, str]) -> str:
     return row.get("file") or f"{row['subject']}.npz"
 
 
-def _read_arrays(path: Path, trials: Iterable[str]) -> Iterable[tuple[str, Float[ndarray, "N J 3"]]]:
+def _fps(home: Path, row: dict[str, str]) -> float:
+    try:
+        fps = float(row["fps"])
+    except ValueError:
+        fps = math.nan
+    if not 0 < fps < math.inf:
+        raise ValueError(f"{home / 'index.csv'}, {row['trial']}: expected frames per second, got {row['fps']!r}")
+    return fps
+
+
+def _read_arrays(path: Path, trials: Sequence[str]) -> Iterator[tuple[str, Float[ndarray, "N J 3"]]]:
     if not path.is_file():
         raise FileNotFoundError(f"the index names {path}, which does not exist")
-    with np.load(path, allow_pickle=False) as arrays:
-        for trial in trials:
-            if trial not in arrays:
-                raise ValueError(f"{path} has no clip {trial!r}")
-            joints = arrays[trial].astype(np.float32)
-            if joints.ndim != 3 or joints.shape[1:] != (H36M_17.num_joints, 3):
-                raise ValueError(
-                    f"{path}, {trial}: expected (frames, {H36M_17.num_joints}, 3) joints in mm, got {joints.shape}"
-                )
-            yield trial, joints
+    try:
+        with zipfile.ZipFile(path):  # an npz; np.load would also take a lone array or a pickle
+            arrays = np.load(path, allow_pickle=False)
+        with arrays:
+            found = {trial: arrays[trial] for trial in trials if trial in arrays}
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+        raise ValueError(f"{path} is not an npz file that can be read ({error}); it may be damaged") from None
+    for trial in trials:
+        if trial not in found:
+            raise ValueError(f"{path} has no clip {trial!r}")
+        yield trial, _checked(path, trial, found[trial])
+
+
+def _checked(path: Path, trial: str, joints: ndarray) -> Float[ndarray, "N J 3"]:
+    if joints.ndim != 3 or joints.shape[1:] != (H36M_17.num_joints, 3) or not len(joints):
+        raise ValueError(
+            f"{path}, {trial}: expected (frames, {H36M_17.num_joints}, 3) joints in mm, got {joints.shape}"
+        )
+    joints = joints.astype(np.float32)
+    if not np.isfinite(joints).all():
+        raise ValueError(f"{path}, {trial}: expected finite joints in mm, some are NaN or infinite")
+    return joints

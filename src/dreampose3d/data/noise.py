@@ -63,8 +63,7 @@ def add_detector_noise(
         skeleton: Names and sides of the joints.
 
     Returns:
-        Noisy points, and a confidence in [0, 1] that falls with the error that was made; lost joints keep their last
-        place and have confidence 0.
+        Noisy points, and a confidence in [0, 1] that falls with the error that was made; 0 for lost joints.
     """
     noise = noise or DetectorNoise()
     flat = points.reshape(-1, *points.shape[-3:])
