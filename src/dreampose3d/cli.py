@@ -159,7 +159,7 @@ def evaluate(
         return lifter.hypotheses(sequence, replace(options, hypotheses=hypotheses, steps=steps))
 
     with _Progress("evaluating") as progress:
-        result = evaluate_mocap(predict, config, progress=progress.of)
+        result = evaluate_mocap(predict, config, lambda clip: lifter.count_windows(clip, options), progress.of)
     print(format_table(result))
     if json is not None:
         write_result(result, json)

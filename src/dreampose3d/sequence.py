@@ -85,7 +85,8 @@ class LiftedMotion:
     @property
     def joints_mm(self) -> Float[ndarray, "N J 3"]:
         """Joints in the camera frame, root included, mm."""
-        return self.root_relative_mm + self.root_mm[:, None]
+        joints: ndarray = self.root_relative_mm + self.root_mm[:, None]
+        return joints
 
     def __len__(self) -> int:
         """N."""

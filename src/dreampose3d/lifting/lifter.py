@@ -168,7 +168,6 @@ class Lifter:
         frames = len(Resampling.of(torch.from_numpy(np.asarray(sequence.times, np.float64)), _RATES).times)
         return len(_spans(frames, options.window or self.config.frames, options.overlap))
 
-    @torch.inference_mode()
     def chunks(self, sequence: PoseSequence, options: LiftOptions) -> Iterator[Chunk]:
         """Lift window by window; yield frames, in order, as soon as no later window can change them.
 
@@ -191,6 +190,7 @@ class Lifter:
             done = following[0][0] if following else len(rays)
             yield from back(blend.take(done), last=not following)
 
+    @torch.inference_mode()
     def _windows(
         self,
         rays: Float[Tensor, "N J 2"],

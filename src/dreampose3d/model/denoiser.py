@@ -11,7 +11,6 @@ from dreampose3d.skeleton import Skeleton
 from dreampose3d.view import MISSING_BELOW
 
 
-
 class PromptCrossAttention(nn.Module):
     """Each pose token asks the prompt: Q = W_q Z_S, K = W_k E_c, V = W_v E_c. Its output starts at zero [ours]."""
 
@@ -25,12 +24,11 @@ class PromptCrossAttention(nn.Module):
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 
-    def forward(
-        self, tokens: Float[Tensor, "B N J C"], prompt: Float[Tensor, "B L C"]
-    ) -> Float[Tensor, "B N J C"]:
+    def forward(self, tokens: Float[Tensor, "B N J C"], prompt: Float[Tensor, "B L C"]) -> Float[Tensor, "B N J C"]:
         """Add what the prompt says to each joint of each frame."""
         query = self.query(self.norm(tokens)).flatten(1, 2)
-        answer = attend(query, *self.key_value(prompt).chunk(2, -1), self.num_heads)
+        key, value = self.key_value(prompt).chunk(2, -1)
+        answer = attend(query, key, value, self.num_heads)
         return tokens + self.out(answer).view_as(tokens)  # type: ignore[no-any-return]
 
 
@@ -53,6 +51,7 @@ class Denoiser(nn.Module):
         frames: int | None = None,
         affinity: bool = True,
         prompt: bool = True,
+        whole_pose: bool = False,
     ) -> None:
         """Build it.
 
@@ -66,14 +65,18 @@ class Denoiser(nn.Module):
             frames: N for learned temporal positions, as in the paper; None for sinusoids of seconds, any N.
             affinity: False leaves the SRE's affinity out (ablation).
             prompt: False leaves the prompt out (ablation).
+            whole_pose: True lets every token also see its frame's whole 2D pose through an MLP [ours]: a small model
+                trained briefly need not first learn to gather it by attention.
         """
         super().__init__()
         self.width = width
         self.embed = nn.Linear(6 if confidence else 5, width)
+        self.whole_pose = Mlp((3 if confidence else 2) * skeleton.num_joints, 4 * width, width) if whole_pose else None
         self.missing = nn.Parameter(torch.zeros(width)) if confidence else None
         self.view = Mlp(2, width, width) if confidence else None
         self.joint = nn.Parameter(torch.zeros(skeleton.num_joints, width))
         self.frame = nn.Parameter(torch.zeros(frames, width)) if frames else None
+        self.seconds = None if frames else nn.Linear(width, width)
         self.step = Mlp(width, 2 * width, width)
         self.encode_joints = SpatialRepresentationEncoder(
             skeleton, width, num_heads, mlp_ratio, affinity=affinity, prompt=prompt
@@ -82,7 +85,7 @@ class Denoiser(nn.Module):
         self.temporal_first = Block(width, num_heads, mlp_ratio)
         self.spatial = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(depth - 1))
         self.temporal = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(depth - 1))
-        nn.init.trunc_normal_(self.joint, std=0.02)
+        nn.init.trunc_normal_(self.joint, std=0.3)  # joints can be told apart from the first step
 
     def forward(
         self,
@@ -97,7 +100,7 @@ class Denoiser(nn.Module):
         """Denoise.
 
         Args:
-            x_t: Noisy poses, in the network's unit.
+            x_t: Noisy poses, in the network's unit, scaled as the model sees fit (`DreamPose3D.tokens`).
             observed: x, y and (any-camera lifter) confidence of each 2D joint.
             t: Diffusion step of each window.
             prompt: E_c, computed once a window.
@@ -109,6 +112,8 @@ class Denoiser(nn.Module):
             Pose tokens, from which the decoder reads poses.
         """
         tokens = self.embed(torch.cat((observed, x_t), -1)) + self.joint
+        if self.whole_pose is not None:
+            tokens = tokens + self.whole_pose(observed.flatten(2))[:, :, None]
         if self.missing is not None:
             tokens = tokens + (observed[..., 2:] < MISSING_BELOW) * self.missing
         tokens = self.encode_joints(tokens, None if prompt is None else prompt.pooled)
@@ -130,9 +135,10 @@ class Denoiser(nn.Module):
         return condition  # type: ignore[no-any-return]
 
     def _positions(self, time_s: Float[Tensor, "B N"]) -> Float[Tensor, "B N C"]:
-        if self.frame is not None:
+        if self.seconds is None:
+            assert self.frame is not None
             return self.frame[: time_s.shape[1]].expand(len(time_s), -1, -1)
-        return sinusoids(time_s, self.width, 0.05, 20)
+        return self.seconds(sinusoids(time_s, self.width, 0.05, 20.0))  # type: ignore[no-any-return]
 
     @staticmethod
     def _over_time(

@@ -6,10 +6,11 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from dreampose3d import __version__
+from dreampose3d.diffusion import cosine_alpha_bar
 from dreampose3d.model.denoiser import Denoiser
 from dreampose3d.model.hallucination import HallucinativePoseDecoder
 from dreampose3d.model.prompt import ActionPrompt, Prompt, PromptKind
@@ -46,6 +47,8 @@ class DreamPose3DConfig:
     """T."""
     camera: Literal["any", "screen"] = "any"
     """"any": the normalised view with confidence; "screen": x/w*2-1, as the benchmarks have it."""
+    whole_pose: bool = False
+    """Every token also sees its frame's whole 2D pose [ours]; the paper's does not."""
     affinity: bool = True
     """SRE's affinity; False is an ablation."""
     prompt: PromptKind = "learned"
@@ -71,9 +74,14 @@ class DreamPose3DConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> "DreamPose3DConfig":
         """The reverse of `to_dict`; an unknown field is an error, since the weights would mean something else."""
-        values = dict(values)
-        tower = TowerConfig(**values.pop("tower"))
-        return cls(**{key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}, tower=tower)
+        plain: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in values.items()}
+        try:
+            plain["tower"] = TowerConfig(**plain["tower"])
+            return cls(**plain)
+        except (KeyError, TypeError) as error:
+            raise ValueError(
+                f"this is no configuration of dreampose3d {__version__} ({error}); a newer version may have written it"
+            ) from None
 
 
 def paper() -> DreamPose3DConfig:
@@ -87,7 +95,7 @@ def paper() -> DreamPose3DConfig:
 
 def small() -> DreamPose3DConfig:
     """What ships: for a laptop's CPU, any camera, any frame rate."""
-    return DreamPose3DConfig(frames=81, width=160, depth=4, heads=5)
+    return DreamPose3DConfig(frames=81, width=160, depth=4, heads=5, whole_pose=True)
 
 
 def tiny() -> DreamPose3DConfig:
@@ -102,6 +110,8 @@ PRESETS = {"paper": paper, "small": small, "tiny": tiny}
 class DreamPose3D(nn.Module):
     """The whole lifter: prompt, denoiser, decoder."""
 
+    shrink: Tensor
+
     def __init__(
         self,
         config: DreamPose3DConfig,
@@ -114,6 +124,7 @@ class DreamPose3D(nn.Module):
         self.prompt = prompt
         self.denoiser = denoiser
         self.decoder = decoder
+        self.register_buffer("shrink", wiener_gain(cosine_alpha_bar(config.diffusion_steps)).float(), persistent=False)
 
     def read_intent(
         self, observed: Float[Tensor, "B N J D"], time_s: Float[Tensor, "B N"], valid: Bool[Tensor, "B N"]
@@ -131,7 +142,12 @@ class DreamPose3D(nn.Module):
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
     ) -> Float[Tensor, "B N J C"]:
-        """What the denoiser makes of noisy poses (Eq. 3); arguments as in `Denoiser.forward`."""
+        """What the denoiser makes of noisy poses (Eq. 3); arguments as in `Denoiser.forward`.
+
+        It is shown each pose's best linear guess at x_0 rather than x_t itself: a change of scale known for each t,
+        which keeps pure noise from drowning the 2D where nothing else is to be had [ours].
+        """
+        x_t = self.shrink[t].to(x_t)[:, None, None, None] * x_t
         return self.denoiser(x_t, observed, t, prompt, time_s, valid, view)  # type: ignore[no-any-return]
 
     def forward(
@@ -146,6 +162,11 @@ class DreamPose3D(nn.Module):
     ) -> Float[Tensor, "B N J 3"]:
         """The estimate of x_0: root-relative joints in metres."""
         return self.decoder(self.tokens(x_t, observed, t, prompt, time_s, valid, view))  # type: ignore[no-any-return]
+
+
+def wiener_gain(alpha_bar: Float[Tensor, " T"], std: float = 0.35) -> Float[Tensor, " T"]:
+    """g_t of E[x_0 | x_t] = g_t x_t for x_0 ~ N(0, std^2): coordinates of root-relative joints vary by about 0.35 m."""
+    return std**2 * alpha_bar.sqrt() / (std**2 * alpha_bar + 1 - alpha_bar)
 
 
 def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPose3D:
@@ -171,11 +192,12 @@ def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPos
         frames=None if any_camera else config.frames,
         affinity=config.affinity,
         prompt=prompt is not None,
+        whole_pose=config.whole_pose,
     )
     return DreamPose3D(config, prompt, denoiser, HallucinativePoseDecoder(config.width, config.num_poses))
 
 
 def empty_tower(config: TowerConfig) -> TextTower:
     """A tower of this shape with random weights, to be filled from a weights file."""
-    kind = {"minilm": MiniLMTower, "clip": CLIPTower}[config.kind]
+    kind = MiniLMTower if config.kind == "minilm" else CLIPTower
     return kind(width=config.width, layers=config.layers, heads=config.heads, mlp=config.mlp)

@@ -35,6 +35,8 @@ class TrainConfig:
     seed: int = 0
     threads: int = 2
     precision: Literal["bf16", "fp32"] = "bf16"
+    optimizer: Literal["muon", "adamw"] = "muon"
+    """AdamW is the paper's; Muon learns the blocks' matrices in fewer steps (RESULTS.md)."""
     learning_rate: float = 1e-3
     weight_decay: float = 0.02
     warm_up: float = 0.03

@@ -47,7 +47,7 @@ def bone_loss(
     joint, parent = (list(ends) for ends in zip(*skeleton.bones, strict=True))
 
     def lengths(x: Tensor) -> Tensor:
-        return (x[..., joint, :] - x[..., parent, :]).norm(dim=-1)
+        return (x[..., joint, :] - x[..., parent, :]).norm(dim=-1)  # type: ignore[no-any-return]
 
     error = (lengths(pred) - lengths(true)).abs().mean(-1)
     return (error * valid).sum() / valid.sum().clamp(min=1)

@@ -1,12 +1,14 @@
-"""The training loop: windows in, weights out; every step a pure function of (seed, step), so that it resumes exactly."""
+"""The training loop: windows in, weights out; each step draws from (seed, step) alone, so that it resumes exactly."""
 
 import csv
 import json
 import math
 import platform
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,9 @@ from dreampose3d.training.spread import calibrate_spread
 from dreampose3d.training.validation import Validation
 
 Report = Callable[[str], None]
+
+_BLOCKS = ("attention.", "mlp.", "ask_prompt.", "whole_pose.2", "project.2")
+"""Parts of the names of the matrices between hidden features, which Muon may train."""
 
 
 def train(config: TrainConfig, report: Report = print) -> Path:
@@ -64,15 +69,11 @@ class Run:
         self.config = config
         self.model = model
         self.skeleton = skeleton_named(model.config.skeleton)
-        self.bank = MotionBank(
-            _clips(config, "train"), model.config.labels, config.windows.balance
-        )
+        self.bank = MotionBank(_clips(config, "train"), model.config.labels, config.windows.balance)
         self.validation = Validation(_clips(config, "val"), model.config.labels)
         self.alpha_bar = cosine_alpha_bar(model.config.diffusion_steps)
         self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = torch.optim.AdamW(
-            _decay_groups(model, config.weight_decay), lr=config.learning_rate, betas=(0.9, 0.99), fused=True
-        )
+        self.optimizers = _optimizers(model, config)
         self.ema = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
         self.step = 0
 
@@ -95,10 +96,10 @@ class Run:
         return run
 
     def go(self, report: Report) -> None:
-        """Train to the last step."""
+        """Train to the last step, or to the one in which Ctrl-C is pressed."""
         begun, first = time.monotonic(), self.step
-        with Log(self.config.out, self.step) as log:
-            while self.step < self.config.steps:
+        with Log(self.config.out, self.step) as log, _ctrl_c_waits() as pressed:
+            while self.step < self.config.steps and not pressed():
                 losses = self.train_step()
                 self.step += 1
                 row: dict[str, float] = {"step": self.step, "learning_rate": self.learning_rate(self.step)}
@@ -107,6 +108,7 @@ class Run:
                     row |= self.validate()
                 log.write(row)
                 if self.step % self.config.save_every == 0:
+                    log.file.flush()
                     self.save()
                 if self.step % 50 == 0 or "val_mpjpe_mm" in row:
                     left = (time.monotonic() - begun) / (self.step - first) * (self.config.steps - self.step)
@@ -115,21 +117,25 @@ class Run:
     def train_step(self) -> Losses:
         """One update from one batch, both drawn from (seed, step)."""
         config, phase = self.config, self.config.phase(self.step)
-        if self.step == round(config.single_pose * config.steps):
+        switch = math.ceil(config.single_pose * config.steps)
+        if self.step == switch:
             self.model.decoder.start_hallucinating()
-        hallucinates = self.step >= config.single_pose * config.steps
-        num_poses = self.model.decoder.num_poses if hallucinates else 1
+        num_poses = self.model.decoder.num_poses if self.step >= switch else 1
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
         batch = make_batch(self.bank, phase.batch, phase.frames, num_poses, config.windows, generator)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(self.step)
-        self.optimizer.zero_grad()
+        for optimizer in self.optimizers:
+            optimizer.zero_grad()
+            for group in optimizer.param_groups:
+                group["lr"] = self.learning_rate(self.step)
         losses = self.loss(batch, generator)
         if not bool(losses.total.isfinite()):
-            raise FloatingPointError(f"the loss of step {self.step} is not finite; the last checkpoint is from before it")
+            raise FloatingPointError(
+                f"the loss of step {self.step} is not finite; the last checkpoint is from before it"
+            )
         losses.total.backward()
         nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            optimizer.step()
         self.average()
         return losses
 
@@ -210,7 +216,7 @@ class Run:
         return {
             "model": {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad},
             "ema": self.ema,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
         }
 
@@ -221,7 +227,8 @@ class Run:
                 if parameter.requires_grad:
                     parameter.copy_(state["model"][name])
                     self.ema[name].copy_(state["ema"][name])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step = state["step"]
 
     def save(self) -> None:
@@ -236,7 +243,9 @@ class Run:
         free = {"out", "minutes", "threads", "validate_every", "save_every", "data"}
         if self.config.minutes is not None:
             free.add("steps")
-        differ = [key for key in ours if key not in free and theirs[key] != ours[key]]
+        differ = [key for key in ours if key not in free and theirs.get(key) != ours[key]]
+        if [Path(folder).name for folder in theirs["data"]] != [folder.name for folder in self.config.data]:
+            differ.append("data")  # by name: the folders may have been moved
         if differ:
             raise ValueError(
                 f"{self.config.out} holds another run, which differs in {', '.join(differ)}; "
@@ -253,7 +262,7 @@ class Run:
             "config": config,
             "step": self.step,
             "versions": _versions(),
-            "data": sorted({clip for folder in self.config.data for clip in (folder.name,)}),
+            "data": sorted({folder.name for folder in self.config.data}),
         }
         with self.averaged():
             save_weights(self.model, path, card)
@@ -322,6 +331,20 @@ class Log:
             self.board.close()
 
 
+@contextmanager
+def _ctrl_c_waits() -> Iterator[Callable[[], bool]]:
+    """Yield whether Ctrl-C was pressed: it ends a run between steps only, since half a step cannot be resumed."""
+    pressed: list[int] = []
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
+    try:
+        yield lambda: bool(pressed)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
     if path.is_file():
         with path.open(newline="") as file:
@@ -356,12 +379,33 @@ def _clips(config: TrainConfig, split: str) -> list[MocapClip]:
     return [clip for folder in config.data for clip in read_mocap(folder) if clip.split == split]
 
 
-def _decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; gains, biases and embeddings do not."""
-    trained = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    matrices = [p for name, p in trained if name.endswith("weight") and p.ndim >= 2]
-    others = [p for name, p in trained if not (name.endswith("weight") and p.ndim >= 2)]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+    """AdamW, as in the paper; or Muon (Jordan et al. 2024) for the blocks' matrices and AdamW for all else.
+
+    Matrices decay; gains, biases and embeddings do not. Muon's steps are scaled to AdamW's (Liu et al. 2025), so that
+    one learning rate serves both.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices = {name for name, p in trained.items() if name.endswith("weight") and p.ndim >= 2}
+    inner = {name for name in matrices if trained[name].ndim == 2 and any(part in name for part in _BLOCKS)}
+    by_muon = inner if config.optimizer == "muon" else set()
+    groups = [
+        {"params": [trained[name] for name in sorted(matrices - by_muon)], "weight_decay": config.weight_decay},
+        {"params": [p for name, p in trained.items() if name not in matrices], "weight_decay": 0.0},
+    ]
+    optimizers: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
+    ]
+    if by_muon:
+        optimizers.append(
+            torch.optim.Muon(
+                [trained[name] for name in sorted(by_muon)],
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return optimizers
 
 
 def _plain(config: TrainConfig) -> dict[str, Any]:
