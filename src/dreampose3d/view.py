@@ -74,7 +74,9 @@ def _aim(points: Float[Tensor, "B N J 2"], weight: Float[Tensor, "B N J"]) -> Fl
     """R for each window."""
     directions = F.normalize(F.pad(points, (0, 1), value=1.0), dim=-1)
     root, root_weight = _root(directions, weight)
-    forward = F.normalize(_mean(root, root_weight, 1) + root.new_tensor((0, 0, 1e-9)), dim=-1)
+    mean = _mean(root, root_weight, 1)
+    ahead = mean.new_tensor((0, 0, 1)).expand_as(mean)
+    forward = F.normalize(torch.where(mean.norm(dim=-1, keepdim=True) > 0, mean, ahead), dim=-1)
     right = F.normalize(torch.linalg.cross(forward.new_tensor((0, 1, 0)).expand_as(forward), forward), dim=-1)
     return torch.stack((right, torch.linalg.cross(forward, right), forward), 1)
 
