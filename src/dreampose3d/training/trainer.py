@@ -37,12 +37,13 @@ _BLOCKS = ("attention.", "mlp.", "ask_prompt.", "whole_pose.2", "project.2")
 """Parts of the names of the matrices between hidden features, which Muon may train."""
 
 
-def train(config: TrainConfig, report: Report = print) -> Path:
+def train(config: TrainConfig, report: Report = print, *, calibrate: bool = True) -> Path:
     """Train, or go on with the run in `config.out`, and write its weights.
 
     Args:
         config: The run.
         report: Where progress goes, a line at a time.
+        calibrate: Fit the spread on the val split at the end.
 
     Returns:
         The weights file of the averaged (EMA) model.
@@ -59,7 +60,7 @@ def train(config: TrainConfig, report: Report = print) -> Path:
     run.save()
     if run.step < run.config.steps:
         report(f"stopped at step {run.step} of {run.config.steps}; the same command goes on from here")
-    return run.export()
+    return run.export(calibrate)
 
 
 class Run:
@@ -110,7 +111,7 @@ class Run:
                 if self.step % self.config.save_every == 0:
                     log.file.flush()
                     self.save()
-                if self.step % 50 == 0 or "val_mpjpe_mm" in row:
+                if self.step % 50 == 0 or self.step == self.config.steps or "val_mpjpe_mm" in row:
                     left = (time.monotonic() - begun) / (self.step - first) * (self.config.steps - self.step)
                     report(_progress(row, self.config.steps, left))
 
@@ -254,7 +255,7 @@ class Run:
         self.config = replace(self.config, steps=theirs["steps"], minutes=None)
         self.restore(saved)
 
-    def export(self) -> Path:
+    def export(self, calibrate: bool = True) -> Path:
         """Write the averaged model as a weights file."""
         path = self.config.out / "weights.safetensors"
         config = _plain(self.config) | {"data": [], "out": ""}  # a file that ships names no paths
@@ -267,7 +268,7 @@ class Run:
         with self.averaged():
             save_weights(self.model, path, card)
         clips = _clips(self.config, "val")
-        if clips and self.step == self.config.steps:
+        if calibrate and clips and self.step == self.config.steps:
             calibrate_spread(path, clips)
         return path
 
