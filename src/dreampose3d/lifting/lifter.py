@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from dreampose3d.camera import Camera, normalise_screen
 from dreampose3d.data.windows import MILLIMETRES
 from dreampose3d.diffusion import cosine_alpha_bar, ddim_sample
 from dreampose3d.hypotheses import j_agg, p_agg
-from dreampose3d.lifting.resample import Resampling
+from dreampose3d.lifting.resample import Chunk, Resampling
 from dreampose3d.model.prompt import Prompt
 from dreampose3d.model.weights import Weights, load_weights
 from dreampose3d.sequence import LiftedMotion, PoseSequence
@@ -69,14 +69,6 @@ class LiftOptions:
             raise ValueError(f"expected eta between 0 and 1, got {self.eta}")
         if self.overlap is not None and self.overlap < 0:
             raise ValueError(f"expected an overlap of at least 0 frames, got {self.overlap}")
-
-
-class Chunk(NamedTuple):
-    """Frames that no later window touches any more."""
-
-    start: int
-    hypotheses_mm: Float[Tensor, "H N J 3"]
-    intent: Float[Tensor, "N V"]
 
 
 class Lifter:

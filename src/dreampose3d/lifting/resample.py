@@ -1,17 +1,22 @@
 """Other frame rates than the weights know: 2D to a rate that they do, 3D back to the clip's own times."""
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from dreampose3d.lifting.lifter import Chunk
-
 FAST, SLOW = 50.0, 25.0
 """Frames per second at which input is lifted that is faster or slower than the weights know."""
+
+
+class Chunk(NamedTuple):
+    """Frames that no later window touches any more."""
+
+    start: int
+    hypotheses_mm: Float[Tensor, "H N J 3"]
+    intent: Float[Tensor, "N V"]
 
 
 class Resampling:
@@ -52,14 +57,14 @@ class Resampling:
         certain = torch.where(torch.where(late[:, None], sees_high, sees_low), certain, 0)
         return torch.where((certain > 0)[..., None], mixed, torch.nan), certain
 
-    def back(self) -> Callable[..., Iterator["Chunk"]]:
+    def back(self) -> Callable[..., Iterator[Chunk]]:
         """A function that turns finished chunks of the grid into finished chunks of the clip."""
         if not self.even:
             return _unchanged
         return _Back(self.own, self.times)
 
 
-def _unchanged(chunk: "Chunk", *, last: bool) -> Iterator["Chunk"]:
+def _unchanged(chunk: Chunk, *, last: bool) -> Iterator[Chunk]:
     if chunk.hypotheses_mm.shape[1]:
         yield chunk
 
@@ -72,9 +77,9 @@ class _Back:
         self.given = 0
         self.held: Chunk | None = None
 
-    def __call__(self, chunk: "Chunk", *, last: bool) -> Iterator["Chunk"]:
+    def __call__(self, chunk: Chunk, *, last: bool) -> Iterator[Chunk]:
         if self.held is not None:
-            chunk = type(chunk)(
+            chunk = Chunk(
                 self.held.start,
                 torch.cat((self.held.hypotheses_mm, chunk.hypotheses_mm), 1),
                 torch.cat((self.held.intent, chunk.intent)),
@@ -85,10 +90,10 @@ class _Back:
             place = self.place[self.given : ready] - chunk.start
             poses = _catmull_rom(chunk.hypotheses_mm.transpose(0, 1), place).transpose(0, 1)
             nearest = place.round().long().clamp(0, len(chunk.intent) - 1)
-            yield type(chunk)(self.given, poses, chunk.intent[nearest])
+            yield Chunk(self.given, poses, chunk.intent[nearest])
             self.given = ready
         keep = 6
-        self.held = type(chunk)(max(chunk.start, end - keep), chunk.hypotheses_mm[:, -keep:], chunk.intent[-keep:])
+        self.held = Chunk(max(chunk.start, end - keep), chunk.hypotheses_mm[:, -keep:], chunk.intent[-keep:])
 
 
 def _catmull_rom(values: Float[Tensor, "M *rest"], place: Float[Tensor, " N"]) -> Float[Tensor, "N *rest"]:
