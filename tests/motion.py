@@ -5,6 +5,10 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
+from dreampose3d.data.augment import PoseAugmentation
+from dreampose3d.data.cameras import VirtualCameras
+from dreampose3d.data.windows import WindowConfig
+
 STANDING_MM = np.array(
     [
         (0, 0, 950), (130, 0, 930), (130, 30, 500), (130, 0, 80), (-130, 0, 930), (-130, 30, 500), (-130, 0, 80),
@@ -14,6 +18,14 @@ STANDING_MM = np.array(
     dtype=np.float64,
 )  # fmt: skip
 """In Human3.6M's order; z up, facing +y, so the left side is at -x."""
+
+
+PLAIN = WindowConfig(
+    rates=(50, 50), warp=0, reverse=0, short=0, conventions=(1, 0, 0, 0), exact=1,
+    pose=PoseAugmentation(0, 0, 0, tilt_limbs=0, lean=0, topple=0, bone_scale=0, body_scale=0, hip_scale=0),
+    cameras=VirtualCameras(unknown=0, panning=0),
+)  # fmt: skip
+"""Windows with nothing but a camera of their own, and a mirror for half of them."""
 
 
 def walker(frames: int, fps: float = 50.0, seed: int = 0, speed_mm_s: float = 900.0) -> ndarray:

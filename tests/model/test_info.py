@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dreampose3d.model.dreampose import PRESETS, TowerConfig, build, paper, tiny
+from dreampose3d.model.dreampose import PRESETS, build, paper, tiny
 from dreampose3d.model.info import count_macs, count_parameters, describe, overview
 
 
@@ -52,7 +52,7 @@ def test_without_a_prompt_it_costs_nothing():
 
 
 def test_describe_names_every_part():
-    text = describe(replace(paper(), tower=TowerConfig("clip", 16, 1, 2, 32)))
-    assert text.startswith("N 243, C 512, 8 + 8 blocks, 8 heads, n 3, T 1000, screen camera, clip text tower")
+    text = describe(tiny())
+    assert text.startswith("N 9, C 16, 2 + 2 blocks, 2 heads, n 3, T 1000, any camera, minilm text tower")
     assert [line.split()[0] for line in text.splitlines()[1:]] == ["part", "prompt", "tower", "denoiser", "decoder"]
     assert all(f"{name}: N " in overview() for name in PRESETS)

@@ -152,7 +152,7 @@ def _observe(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The 2D that a detector gives of these joints, as the normalised view."""
     batch = len(filmed)
-    shares = torch.tensor(config.conventions)
+    shares = torch.tensor(config.conventions, dtype=torch.float32)
     convention = torch.multinomial(shares, batch, replacement=True, generator=generator)
     assert len(shares) == len(CONVENTIONS)
     seen = detector_joints(filmed, convention, generator)

@@ -1,0 +1,133 @@
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from dreampose3d.diffusion import cosine_alpha_bar
+from dreampose3d.model.dreampose import (
+    PRESETS,
+    DreamPose3DConfig,
+    TowerConfig,
+    build,
+    paper,
+    small,
+    tiny,
+    wiener_gain,
+)
+from dreampose3d.model.text import CLIPTower, MiniLMTower
+
+
+def lift(model, frames=9, batch=2, seed=0):
+    """One step from noise; the arguments say what a lifter may know: no label, no text."""
+    generator = torch.Generator().manual_seed(seed)
+    observed = torch.randn(batch, frames, 17, 3 if model.config.camera == "any" else 2, generator=generator)
+    noise = torch.randn(batch, frames, 17, 3, generator=generator)
+    time_s = ((torch.arange(frames) - (frames - 1) / 2) / 50).expand(batch, -1)
+    valid = torch.ones(batch, frames, dtype=torch.bool)
+    view = torch.zeros(batch, 2) if model.config.camera == "any" else None
+    prompt = model.read_intent(observed, time_s, valid)
+    return model(noise, observed, torch.full((batch,), 999), prompt, time_s, valid, view)
+
+
+@pytest.mark.parametrize("kind", ["learned", "random", "none"])
+def test_the_whole_lifter(kind):
+    torch.manual_seed(0)
+    joints = lift(build(replace(tiny(), prompt=kind))).detach()
+    assert joints.shape == (2, 9, 17, 3)
+    assert float(joints[:, :, 0].abs().max()) == 0
+
+
+def test_the_pose_loss_reaches_phi_once_the_prompt_is_heard():
+    torch.manual_seed(0)
+    model = build(tiny())
+    lift(model).square().sum().backward()
+    assert all(float(p.grad.abs().max()) == 0 for p in model.prompt.generate.parameters()), "entries are still zero"
+    for name, parameter in model.named_parameters():
+        if "from_prompt" in name or "ask_prompt.out" in name:
+            parameter.data.normal_(std=0.1)
+    lift(model).square().sum().backward()
+    assert all(float(p.grad.abs().max()) > 0 for p in model.prompt.generate.parameters())
+    assert all(p.grad is None for p in model.prompt.tower.parameters())
+
+
+def test_the_papers_form_on_a_small_scale():
+    torch.manual_seed(0)
+    tower = TowerConfig("clip", width=16, layers=1, heads=2, mlp=32)
+    model = build(replace(paper(), frames=5, width=16, depth=2, heads=2, tower=tower))
+    assert lift(model, frames=5).shape == (2, 5, 17, 3)
+    assert isinstance(model.prompt.tower, CLIPTower)
+    assert model.denoiser.frame.shape == (5, 16)
+
+
+def test_a_tower_can_be_brought():
+    tower = MiniLMTower(24, 1, 2, 32)
+    assert build(tiny(), tower).prompt.tower is tower
+
+
+def test_presets():
+    config = paper()
+    assert (config.frames, config.width, config.depth, config.diffusion_steps) == (243, 512, 8, 1000)
+    assert (config.tower.kind, config.camera, config.num_poses, config.mlp_ratio) == ("clip", "screen", 3, 2.0)
+    assert small().camera == "any"
+    assert set(PRESETS) == {"paper", "small", "tiny"}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_config_survives_json(preset):
+    config = replace(PRESETS[preset](), labels=("walking", "other"), phrases=("walking", "standing around"))
+    assert DreamPose3DConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+def test_a_config_of_another_version_is_refused():
+    values = tiny().to_dict()
+    for wrong in (values | {"wings": 2}, values | {"tower": {"height": 3}}, {"frames": 9}):
+        with pytest.raises(ValueError, match=r"no configuration of dreampose3d .*a newer version may have written it"):
+            DreamPose3DConfig.from_dict(wrong)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"heads": 3}, "3 heads do not divide a width of 16"),
+        ({"frames": 0}, "expected at least 1 frame and 1 block pair, got 0 and 2"),
+        ({"depth": 0}, "expected at least 1 frame and 1 block pair, got 9 and 0"),
+        ({"labels": ("walking",)}, "1 labels, but 0 phrases"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(change, match):
+    with pytest.raises(ValueError, match=match):
+        replace(tiny(), **change)
+
+
+def test_an_unknown_skeleton_and_an_even_number_of_poses_are_refused():
+    with pytest.raises(ValueError, match="unknown skeleton 'spider'"):
+        build(replace(tiny(), skeleton="spider"))
+    with pytest.raises(ValueError, match="odd number of hallucinated poses, got 2"):
+        build(replace(tiny(), num_poses=2))
+
+
+def test_noisy_poses_are_shown_as_their_best_linear_guess():
+    """g_t is the slope of the regression of x_0 on x_t, here over many draws of x_0 ~ N(0, 0.35^2)."""
+    alpha_bar = cosine_alpha_bar(1000)
+    gain = wiener_gain(alpha_bar)
+    generator = torch.Generator().manual_seed(0)
+    x_0, eps = torch.randn(2, 200_000, generator=generator, dtype=torch.float64) * torch.tensor([[0.35], [1.0]])
+    for t in (0, 300, 600, 900):
+        x_t = alpha_bar[t].sqrt() * x_0 + (1 - alpha_bar[t]).sqrt() * eps
+        assert float(gain[t]) == pytest.approx(float((x_0 * x_t).sum() / x_t.square().sum()), abs=5e-3)
+    assert float(gain[-1]) < 1e-4, "of pure noise nothing is shown"
+    assert (gain.diff() < 0)[300:].all()
+
+
+def test_the_guess_is_what_the_denoiser_sees():
+    torch.manual_seed(0)
+    model, seen = build(tiny()), []
+    model.denoiser.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x_t, t = torch.randn(2, 9, 17, 3), torch.tensor([100, 700])
+    model(
+        x_t, torch.rand(2, 9, 17, 3), t, None, torch.zeros(2, 9), torch.ones(2, 9, dtype=torch.bool), torch.zeros(2, 2)
+    )
+    gain = wiener_gain(cosine_alpha_bar(1000)).float()[t]
+    torch.testing.assert_close(seen[0], gain[:, None, None, None] * x_t)
+    assert "shrink" not in model.state_dict(), "it follows from the configuration"

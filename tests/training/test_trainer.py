@@ -1,0 +1,344 @@
+import csv
+import os
+import signal
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from tests.motion import PLAIN, clip_row, write_set
+
+from dreampose3d.data.windows import UNLABELLED, WindowConfig
+from dreampose3d.model.weights import load_weights
+from dreampose3d.training import trainer as module
+from dreampose3d.training.config import Phase, TrainConfig
+from dreampose3d.training.trainer import Run, train
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A set without a val split: four clips, one of them of no known action."""
+    clips = [clip_row(0), clip_row(1, fps=30.0), clip_row(2, action="running"), clip_row(3, action="other")]
+    return write_set(tmp_path_factory.mktemp("mocap") / "studio", clips)
+
+
+@pytest.fixture
+def config(data, tmp_path):
+    """Eight steps: HPD's second stage begins at step 2, longer windows at step 4."""
+    return TrainConfig(
+        data=(data,), out=tmp_path / "run", model="tiny", steps=8, threads=1, precision="fp32", save_every=100,
+        validate_every=100, learning_rate=1e-3, phases=(Phase(0.5, 5, 4, prompt=0.5), Phase(0.5, 9, 2)),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    """No TensorBoard (a run goes without it where it is not installed), no waiting for the disk: both outlast a run."""
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+def quiet(_):
+    """Reports go nowhere."""
+
+
+def rows(config):
+    with (config.out / "log.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def weights(config):
+    return load_weights(config.out / "weights.safetensors").model.state_dict()
+
+
+def test_a_run_leaves_weights_a_checkpoint_and_a_log(config, capsys):
+    said = []
+    path = train(config, said.append)
+    assert path == config.out / "weights.safetensors"
+    found = load_weights(path)
+    assert found.card["step"] == 8
+    assert found.card["data"] == ["studio"]
+    assert found.card["config"]["out"] == ""
+    assert set(found.card["versions"]) == {"dreampose3d", "torch", "python"}
+    assert [row["step"] for row in rows(config)] == [str(step) for step in range(1, 9)]
+    assert all(float(row["pose"]) > 0 for row in rows(config))
+    assert {"checkpoint.pt", "config.json", "log.csv", "weights.safetensors"} <= set(os.listdir(config.out))
+    assert not [name for name in os.listdir(config.out) if "partial" in name]
+    assert "M weights to train, 8 steps, 240 frames" in said[0]
+    assert said[-1].startswith("step      8/8  loss ")
+    assert capsys.readouterr().out == ""
+
+
+def test_equal_seeds_train_equal_weights(config):
+    train(config, quiet)
+    others = [replace(config, out=config.out.with_name(name), seed=seed) for name, seed in (("same", 0), ("other", 1))]
+    for other in others:
+        train(other, quiet)
+    same, other = (weights(run) for run in others)
+    assert rows(config) == rows(others[0])
+    assert all(torch.equal(value, same[name]) for name, value in weights(config).items())
+    assert rows(config) != rows(others[1])
+    assert not all(torch.equal(value, other[name]) for name, value in weights(config).items())
+
+
+def train_whole(config):
+    """The same run in one go, in another folder."""
+    whole = replace(config, out=config.out.with_name("whole"))
+    train(whole, quiet)
+    return whole
+
+
+def stop_at(step, run_step):
+    """As `Run.train_step`, but Ctrl-C is pressed in the middle of that step."""
+
+    def train_step(self):
+        losses = run_step(self)
+        if self.step == step:
+            os.kill(os.getpid(), signal.SIGINT)  # after the update, before the step is counted
+        return losses
+
+    return train_step
+
+
+@pytest.mark.parametrize(("step", "optimizer"), [(0, "muon"), (3, "adamw"), (6, "muon")])
+def test_a_run_goes_on_to_the_last_bit(config, monkeypatch, step, optimizer):
+    """Ctrl-C in either stage and either phase, in the middle of a step: the same losses and weights as in one go."""
+    config = replace(config, optimizer=optimizer)
+    whole = train_whole(config)
+    said = []
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", stop_at(step, Run.train_step))
+        train(config, said.append)
+    assert f"stopped at step {step + 1} of 8; the same command goes on from here" in said[-1]
+    assert len(rows(config)) == step + 1
+    assert load_weights(config.out / "weights.safetensors").card["step"] == step + 1
+    train(config, said.append)
+    assert f"going on from step {step + 1} of 8" in "".join(said)
+    assert rows(config) == rows(whole)
+    finished, once = weights(config), weights(whole)
+    assert all(torch.equal(value, once[name]) for name, value in finished.items())
+
+
+def test_an_interrupt_while_reporting_stops_too(config, monkeypatch):
+    def press(line):
+        if line.startswith("step"):
+            raise KeyboardInterrupt
+
+    measured = {"val_mpjpe_mm": 1.0, "val_p_mpjpe_mm": 1.0, "val_intent": 0.0}
+    monkeypatch.setattr(Run, "validate", lambda _: measured)  # every fourth step reports
+    config = replace(config, validate_every=4)
+    train(config, press)
+    assert len(rows(config)) == 4
+    train(config, quiet)
+    assert rows(config) == rows(train_whole(config))
+
+
+def test_a_crash_loses_no_more_than_the_steps_since_the_last_checkpoint(config, monkeypatch):
+    """The run dies at step 7: it goes on from step 6, and the log of what is repeated is not kept twice."""
+    config = replace(config, save_every=3)
+    one_step, whole = Run.train_step, train_whole(config)
+
+    def crash(self):
+        if self.step == 7:
+            raise RuntimeError("power cut")
+        return one_step(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", crash)
+        with pytest.raises(RuntimeError, match="power cut"):
+            train(config, quiet)
+    said = []
+    train(config, said.append)
+    assert "going on from step 6 of 8" in said[0]
+    assert rows(config) == rows(whole)
+
+
+def test_a_finished_run_is_left_as_it_is(config):
+    train(config, quiet)
+    before, log = weights(config), rows(config)
+    train(config, quiet)
+    assert rows(config) == log
+    assert all(torch.equal(value, before[name]) for name, value in weights(config).items())
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"steps": 9}, "steps"),
+        ({"windows": WindowConfig(exact=0.5), "learning_rate": 1e-4}, "learning_rate, windows"),
+        ({"prompt": "none"}, "prompt"),
+    ],
+)
+def test_another_runs_folder_is_refused(config, change, named):
+    config = replace(config, steps=1, phases=(Phase(1, 5, 2),))
+    train(config, quiet)
+    before = (config.out / "checkpoint.pt").read_bytes()
+    match = f"holds another run, which differs in {named}; choose another --out, or give it the same options"
+    with pytest.raises(ValueError, match=match):
+        train(replace(config, **change), quiet)
+    assert (config.out / "checkpoint.pt").read_bytes() == before
+
+
+def test_other_data_is_another_run_and_a_moved_folder_is_not(config, data, tmp_path):
+    config = replace(config, steps=1, phases=(Phase(1, 5, 2),))
+    train(config, quiet)
+    moved = write_set(tmp_path / "elsewhere" / "studio", [clip_row(0)])
+    train(replace(config, data=(moved,)), quiet)
+    other = write_set(tmp_path / "stage", [clip_row(0)])
+    with pytest.raises(ValueError, match="holds another run, which differs in data"):
+        train(replace(config, data=(other,)), quiet)
+
+
+def test_no_data_is_told(config, tmp_path):
+    with pytest.raises(ValueError, match="there are no clips to train on"):
+        train(replace(config, data=()), quiet)
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        train(replace(config, data=(tmp_path / "nowhere",)), quiet)
+    assert not config.out.exists()
+
+
+def test_clips_without_a_label_are_left_out_of_the_action_loss(config, tmp_path):
+    """A set of nothing but `other` has no L_act; and it is the labelled windows' alone in a mixed batch."""
+    unlabelled = write_set(tmp_path / "unlabelled", [clip_row(0, action="other"), clip_row(1, action="other")])
+    run = Run.start(replace(config, data=(unlabelled,)), quiet)
+    assert (run.bank.label == UNLABELLED).all()
+    config = replace(config, data=(unlabelled,), out=config.out.with_name("unlabelled"), phases=(Phase(1, 5, 4),))
+    train(config, quiet)
+    assert [float(row["action"]) for row in rows(config)] == 8 * [0]
+
+
+def test_the_decoder_hallucinates_in_its_second_stage_alone(config, monkeypatch):
+    """Step 0 and 1 of 8: one pose a frame; at step 2 the centre's rows are copied, from then on three poses."""
+    seen, copied = [], []
+    make, start = module.make_batch, module.DreamPose3D
+
+    def make_batch(bank, batch_size, frames, num_poses, *rest):
+        seen.append((batch_size, frames, num_poses))
+        return make(bank, batch_size, frames, num_poses, *rest)
+
+    monkeypatch.setattr(module, "make_batch", make_batch)
+    run = Run.start(config, quiet)
+    begin = run.model.decoder.start_hallucinating
+    monkeypatch.setattr(run.model.decoder, "start_hallucinating", lambda: (copied.append(run.step), begin()))
+    assert isinstance(run.model, start)
+    run.go(quiet)
+    assert seen == [(4, 5, 1)] * 2 + [(4, 5, 3)] * 2 + [(2, 9, 3)] * 4
+    assert copied == [2]
+
+
+def test_the_learning_rate_warms_up_and_falls(config):
+    run = Run.start(replace(config, steps=100, warm_up=0.1), quiet)
+    rate = [run.learning_rate(step) for step in range(101)]
+    assert rate[0] < 1e-8
+    assert rate[5] == pytest.approx(0.5e-3, rel=1e-3)
+    assert max(rate) == rate[10] == pytest.approx(1e-3)
+    assert rate[55] == pytest.approx(0.505e-3)
+    assert rate[100] == pytest.approx(1e-5)
+    assert all(a > b for a, b in pairwise(rate[10:]))
+
+
+def test_the_average_follows_the_weights(config):
+    run = Run.start(config, quiet)
+    name, parameter = next((n, p) for n, p in run.model.named_parameters() if p.requires_grad)
+    before, parameter.data = parameter.detach().clone(), parameter.detach() + 1
+    run.average()
+    torch.testing.assert_close(run.ema[name], before + 0.9)  # at step 0 the decay is 1 / 10
+    run.step = 10**6
+    run.average()
+    torch.testing.assert_close(run.ema[name], before + 0.9 + 0.1 * (1 - config.ema))
+    with run.averaged():
+        torch.testing.assert_close(parameter.detach(), before + 0.9 + 0.1 * (1 - config.ema))
+    torch.testing.assert_close(parameter.detach(), before + 1)
+
+
+def test_the_tower_stays_frozen_and_gains_do_not_decay(config):
+    run = Run.start(config, quiet)
+    tower = [p.clone() for p in run.model.prompt.tower.parameters()]
+    groups = [group for optimizer in run.optimizers for group in optimizer.param_groups]
+    held = [id(p) for group in groups for p in group["params"]]
+    assert len(held) == len(set(held)) == len(run.trained), "every trained weight in one group"
+    plain = {id(p) for group in groups if group["weight_decay"] == 0 for p in group["params"]}
+    for name, p in run.model.named_parameters():
+        if p.requires_grad:
+            assert (id(p) in plain) is (p.ndim < 2 or not name.endswith("weight")), name
+    run.go(quiet)
+    assert all(torch.equal(p, then) for p, then in zip(run.model.prompt.tower.parameters(), tower, strict=True))
+
+
+def test_minutes_become_steps_and_the_trial_leaves_no_trace(config, monkeypatch):
+    """Three seconds at what the clock says; the weights before training are those of a run by steps."""
+    fresh = Run.start(replace(config, out=config.out.with_name("steps")), quiet)
+    clock = iter(range(10**6))
+    monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))  # a second each time it is asked
+    run = Run.start(replace(config, minutes=0.05), quiet)
+    assert run.config.steps == 18  # six trial steps a phase in "a second"
+    assert run.config.minutes is None
+    assert run.step == 0
+    for name, p in fresh.model.named_parameters():
+        assert torch.equal(p, dict(run.model.named_parameters())[name])
+    assert not any(optimizer.state for optimizer in run.optimizers)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(config, monkeypatch):
+    run = Run.start(config, quiet)
+    run.model.decoder.head.weight.data.fill_(torch.nan)
+    with pytest.raises(FloatingPointError, match="the loss of step 0 is not finite"):
+        run.train_step()
+
+
+def test_a_tiny_model_learns_four_windows(config, tmp_path, monkeypatch):
+    """The same four views of one walker in each step: half the error of the best pose that ignores the 2D."""
+    make = module.make_batch
+    config = replace(
+        config, data=(write_set(tmp_path / "one", [clip_row(0, frames=30)]),), steps=140, learning_rate=2e-2,
+        optimizer="adamw", num_poses=1, windows=PLAIN, phases=(Phase(1, 5, 4, prompt=0.1),),
+    )  # fmt: skip
+    monkeypatch.setattr(module, "make_batch", lambda *given: make(*given[:-1], torch.Generator().manual_seed(1)))
+    run = Run.start(config, quiet)
+    run.go(quiet)
+    target = module.make_batch(run.bank, 4, 5, 1, PLAIN, None).target[..., 1:, :]
+    ignorant = float((target - target.flatten(0, 2).median(0).values).abs().mean())
+    learned = [float(row["pose"]) for row in rows(config)][-10:]
+    assert 0.05 < ignorant < 0.2, "metres a coordinate"
+    assert sum(learned) / 10 < ignorant / 2
+
+
+def test_validation_measures_the_averaged_model(tmp_path, monkeypatch):
+    data = write_set(tmp_path / "set", [clip_row(0), clip_row(1, split="val", frames=90)])
+    monkeypatch.setattr("dreampose3d.training.validation._WINDOWS", 2)
+    monkeypatch.setattr("dreampose3d.training.validation._BATCH", 2)
+    monkeypatch.setattr(module, "calibrate_spread", lambda path, clips: None)
+    config = TrainConfig(
+        data=(data,), out=tmp_path / "run", model="tiny", steps=2, threads=1, precision="fp32", validate_every=1,
+        phases=(Phase(1, 5, 2),),
+    )  # fmt: skip
+    said = []
+    train(config, said.append)
+    assert [float(row["val_mpjpe_mm"]) > float(row["val_p_mpjpe_mm"]) > 0 for row in rows(config)] == [True, True]
+    assert all(0 <= float(row["val_intent"]) <= 1 for row in rows(config))
+    assert "val MPJPE" in said[1]
+    run = Run.start(config, quiet)
+    exported = load_weights(config.out / "weights.safetensors").model
+    logged = float(rows(config)[-1]["val_mpjpe_mm"])
+    assert run.validation.measure(exported)["val_mpjpe_mm"] == pytest.approx(logged, rel=0.01)  # half precision
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"steps": 0}, "expected at least 1 step, got 0"),
+        ({"phases": (Phase(0.5, 9, 2),)}, "the shares of the phases must add up to 1"),
+    ],
+)
+def test_a_config_that_makes_no_sense_is_refused(change, match):
+    with pytest.raises(ValueError, match=match):
+        TrainConfig(**change)
+
+
+def test_a_step_belongs_to_one_phase():
+    short, long = Phase(0.65, 27, 32), Phase(0.35, 81, 12)
+    config = TrainConfig(steps=20, phases=(short, long))
+    assert [config.phase(step) for step in range(20)] == [short] * 13 + [long] * 7
+    assert config.phase(20) == long
