@@ -359,6 +359,7 @@ class _Blend:
         self.weight = torch.zeros(0)
 
     def add(self, span: tuple[int, int], poses: Float[Tensor, "H n J 3"], intent: Float[Tensor, " V"]) -> None:
+        """Add a window in; its weight rises from its first frame to its middle and falls again."""
         first, end = span[0] - self.start, span[1] - self.start
         if (more := end - len(self.weight)) > 0:
             self.poses = torch.nn.functional.pad(self.poses, (0, 0, 0, 0, 0, more))
