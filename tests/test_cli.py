@@ -331,13 +331,13 @@ finally:
 
 
 def test_progress_shows_on_a_terminal_only(capsys, monkeypatch):
-    from dreampose3d.cli import _Progress
+    from dreampose3d.commands.console import Progress
 
-    with _Progress("lifting") as progress:
+    with Progress("lifting") as progress:
         progress(0.5)
     assert capsys.readouterr().err == ""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    with _Progress("lifting") as progress:
+    with Progress("lifting") as progress:
         progress(0.5)
         progress.of(3, None)
     assert capsys.readouterr().err == "\r\x1b[Klifting:  50%\r\x1b[Klifting: 3\n"

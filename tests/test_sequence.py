@@ -85,7 +85,7 @@ def test_a_sequence_needs_joints():
 def test_lengths_must_agree(shorter, monkeypatch):
     """Said without the tests' own shape checks, as a user meets it."""
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
-    with pytest.raises(ValueError, match=r"clip: 2D, 3D, confidence and time differ in length: \[3, 4\]"):
+    with pytest.raises(ValueError, match=r"clip: 2D, 3D, confidence, time and validity differ in length: \[3, 4\]"):
         PoseSequence("clip", 25.0, joints_mm=np.zeros((4, J, 3)), **shorter)
 
 

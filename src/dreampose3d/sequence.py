@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from dreampose3d.camera import Camera
@@ -27,6 +27,8 @@ class PoseSequence:
     time_s: Float[ndarray, " N"] | None = None
     """Presentation time of each frame, seconds; frame / fps where not given."""
     camera: Camera | None = None
+    valid: Bool[ndarray, " N"] | None = None
+    """Frames that count when errors are measured (3DHP marks them); all, where not given."""
     subject: str = ""
     action: str = ""
 
@@ -39,11 +41,12 @@ class PoseSequence:
                     f"{self.name}: expected {self.skeleton.num_joints} {label} joints ({self.skeleton.name}), "
                     f"got {array.shape[1]}; name the skeleton that the data is in"
                 )
-        frames = {len(a) for a in (self.joints_mm, self.keypoints_px, self.confidence, self.time_s) if a is not None}
+        arrays = (self.joints_mm, self.keypoints_px, self.confidence, self.time_s, self.valid)
+        frames = {len(a) for a in arrays if a is not None}
         if not frames:
             raise ValueError(f"{self.name}: a sequence needs 2D or 3D joints")
         if len(frames) > 1:
-            raise ValueError(f"{self.name}: 2D, 3D, confidence and time differ in length: {sorted(frames)}")
+            raise ValueError(f"{self.name}: 2D, 3D, confidence, time and validity differ in length: {sorted(frames)}")
 
     def __len__(self) -> int:
         """N."""

@@ -1,0 +1,96 @@
+"""`dreampose3d lift`."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from dreampose3d.commands.console import CHOSEN, Device, Progress, given
+
+
+def lift(
+    input: Annotated[Positional[Path], arg(metavar="INPUT")],
+    out: Annotated[Path, arg(metavar="DIR")],
+    detector: Literal["blazepose", "rtmpose"] = "blazepose",
+    fps: Annotated[float | None, arg(metavar="F", help_behavior_hint="")] = None,
+    size: Annotated[str | None, arg(metavar="WxH", help_behavior_hint="")] = None,
+    skeleton: Annotated[str | None, arg(metavar="NAME", help_behavior_hint="")] = None,
+    fov: Annotated[float | None, arg(metavar="D", help_behavior_hint="")] = None,
+    focal: Annotated[float | None, arg(metavar="PX", help_behavior_hint="")] = None,
+    calib: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")] = None,
+    weights: Annotated[str, arg(metavar="small|PATH")] = "small",
+    hypotheses: Annotated[int | None, arg(metavar="H", help_behavior_hint=CHOSEN)] = None,
+    steps: Annotated[int | None, arg(metavar="K", help_behavior_hint=CHOSEN)] = None,
+    eta: Annotated[float | None, arg(metavar="E", help_behavior_hint=CHOSEN)] = None,
+    flip: bool = True,
+    aggregate: Literal["p-agg", "j-agg"] = "p-agg",
+    save_hypotheses: bool = False,
+    seed: Annotated[int, arg(metavar="S")] = 0,
+    device: Device = "auto",
+    window: Annotated[int | None, arg(metavar="N", help_behavior_hint=CHOSEN)] = None,
+    overlap: Annotated[int | None, arg(metavar="M", help_behavior_hint=CHOSEN)] = None,
+    overlay: bool = True,
+) -> None:
+    """Lift a video or 2D keypoints to 3D motion.
+
+    Writes <name>.pose3d.npz, <name>.json, <name>.html and <name>.overlay.mp4: all of them or none.
+
+    Args:
+        input: A video, or an npz file with keypoints_px (N, K, 2), fps, size and skeleton (docs/conventions.md).
+        out: The folder for the results.
+        detector: What finds the 2D joints in a video.
+        fps: Frames per second, where the file does not say or says it wrong.
+        size: Width and height of the image in pixels, where a keypoint file does not say.
+        skeleton: The keypoints' convention: h36m_17, mpi_inf_3dhp_17, coco_17, blazepose_33, halpe_26, body_25.
+        fov: Field of view over the longer image side, degrees; 55 is assumed where nothing is known.
+        focal: Focal length in pixels.
+        calib: Calibration: Pose2Sim TOML, Qualisys .qca.txt, OpenCV YAML or our JSON.
+        weights: The weights that ship, by name, or a weights file.
+        hypotheses: How many times to lift; their mean is the result, their spread its uncertainty.
+        steps: Denoising steps of each.
+        eta: Noise put back at each step: 0 none, 1 all.
+        flip: Lift the mirrored input too and take the mean.
+        aggregate: How hypotheses become one: mean (p-agg), or per joint the best reprojected (j-agg).
+        save_hypotheses: Keep every hypothesis in the npz file.
+        seed: Of the noise: equal seeds give equal files.
+        device: Where the network runs.
+        window: Frames that the network sees at once.
+        overlap: Frames that neighbouring windows share.
+        overlay: Write the overlay video.
+    """
+    from dreampose3d.files import check_folder_writable
+
+    size_px = None if size is None else parsed_size(size)
+    if not input.exists():
+        raise FileNotFoundError(f"no such file: {input}")
+    check_folder_writable(out)
+
+    from dreampose3d.export.results import write_results
+    from dreampose3d.lifting.lifter import Lifter, LiftOptions
+    from dreampose3d.lifting.source import choose_camera, read_2d
+    from dreampose3d.lifting.video import is_video
+
+    options = LiftOptions(
+        flip=flip,
+        seed=seed,
+        save_hypotheses=save_hypotheses,
+        aggregate=aggregate,
+        **given(hypotheses=hypotheses, steps=steps, eta=eta, window=window, overlap=overlap),
+    )
+    camera = choose_camera(fov, focal, calib, hint=input.stem)
+    lifter = Lifter.load(weights, device)  # before the detector, which takes longest: what is wrong shows at once
+    with Progress(f"finding the person ({detector})") as progress:
+        sequence = read_2d(input, camera, detector, fps, size_px, skeleton, progress.of)
+    with Progress("lifting") as progress:
+        motion = lifter.lift(sequence, options, progress)
+    page = write_results(motion, out, input if is_video(input) else None, overlay)
+    print(f"open {page}")
+
+
+def parsed_size(text: str) -> tuple[int, int]:
+    """`1920x1080` as (1920, 1080)."""
+    found = re.fullmatch(r"(\d+)[xX](\d+)", text)
+    if not found or not min(size := (int(found[1]), int(found[2]))):
+        raise ValueError(f"expected --size as WxH in pixels, such as 1920x1080; got {text!r}")
+    return size
