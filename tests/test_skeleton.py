@@ -129,6 +129,26 @@ def test_a_limb_moved_alone_moves_alone(skeleton, limb):
     assert touched <= {"pelvis", "spine", "thorax"}
 
 
+def test_renamed_joints_convert_back():
+    """MPI-INF-3DHP's 17 are Human3.6M's under other names, so every skeleton that reaches one reaches the other."""
+    positions = np.random.default_rng(0).normal(size=(3, 17, 3))
+    there, _ = MPI_INF_3DHP_17.to(H36M_17, positions)
+    np.testing.assert_array_equal(H36M_17.to(MPI_INF_3DHP_17, there)[0], positions)
+    np.testing.assert_array_equal(there[:, H36M_17.root], positions[:, MPI_INF_3DHP_17.root])
+    by_coco, _ = COCO_17.to(MPI_INF_3DHP_17, positions)
+    np.testing.assert_array_equal(H36M_17.to(MPI_INF_3DHP_17, COCO_17.to(H36M_17, positions)[0])[0], by_coco)
+
+
+@EVERY
+def test_the_root_is_the_first_joint_without_a_parent(skeleton):
+    assert skeleton.parents[skeleton.root] == -1
+    assert skeleton.root not in [joint for joint, _ in skeleton.bones]
+
+
+def test_roots_have_the_published_indices():
+    assert (H36M_17.root, MPI_INF_3DHP_17.root) == (0, 14)
+
+
 @CONVERTIBLE
 def test_every_joint_is_a_weighted_mean(skeleton):
     """So a shift of the whole person shifts every joint: all recipes are there and sum to 1."""
@@ -193,8 +213,8 @@ def test_wrong_names_and_counts_are_refused():
         COCO_17.to(H36M_17, np.zeros((1, 18, 2)))
     with pytest.raises(ValueError, match="no conversion from coco_17 to body_25"):
         COCO_17.to(BODY_25, np.zeros((1, COCO_17.num_joints, 2)))
-    with pytest.raises(ValueError, match="no conversion from h36m_17 to mpi_inf_3dhp_17"):
-        H36M_17.to(MPI_INF_3DHP_17, np.zeros((1, H36M_17.num_joints, 3)))
+    with pytest.raises(ValueError, match="no conversion from h36m_17 to halpe_26"):
+        H36M_17.to(HALPE_26, np.zeros((1, H36M_17.num_joints, 3)))
     with pytest.raises(ValueError, match="stick: 2 joints, but 1 parents"):
         Skeleton("stick", ("a", "b"), (-1,))
     with pytest.raises(ValueError, match="stick: joint names repeat"):

@@ -55,6 +55,11 @@ class Skeleton:
         return [self.index(joint) for joint in joints]
 
     @cached_property
+    def root(self) -> int:
+        """The joint that root-relative poses are relative to: the first of the tree's roots."""
+        return self.parents.index(-1)
+
+    @cached_property
     def left(self) -> tuple[int, ...]:
         """Indices of the left joints, in the order of their right partners in `right`."""
         return tuple(i for i, name in enumerate(self.joints) if name.startswith("left_"))
@@ -103,7 +108,8 @@ class Skeleton:
         them; a missing source (NaN) makes it missing (NaN, confidence 0).
 
         Args:
-            target: The skeleton wanted: this one itself or Human3.6M's.
+            target: The skeleton wanted: this one itself, Human3.6M's, or one whose joints are Human3.6M's in another
+                order and by other names (MPI-INF-3DHP's).
             positions: 2D or 3D positions in this skeleton's order, any unit.
             confidence: Confidence in [0, 1] per joint; 1 where not given.
 
@@ -134,12 +140,21 @@ class Skeleton:
     def _weights(self, target: "Skeleton") -> Float[ndarray, "J K"]:
         if target == self:
             return np.eye(self.num_joints)
-        if target.name != H36M_17.name or not self.to_h36m:
+        there, back = self._weights_to_h36m(), target._weights_to_h36m()
+        if there is None or back is None or not np.array_equal(back.T @ back, np.eye(target.num_joints)):
             raise ValueError(f"no conversion from {self.name} to {target.name}")
-        weights = np.zeros((target.num_joints, self.num_joints))
+        weights: ndarray = back.T @ there  # the inverse of a permutation is its transpose
+        return weights
+
+    def _weights_to_h36m(self) -> Float[ndarray, "J K"] | None:
+        if self.name == H36M_17.name:
+            return np.eye(self.num_joints)
+        if not self.to_h36m:
+            return None
+        weights = np.zeros((H36M_17.num_joints, self.num_joints))
         for joint, sources in self.to_h36m.items():
             for source, weight in sources.items():
-                weights[target.index(joint), self.index(source)] = weight
+                weights[H36M_17.index(joint), self.index(source)] = weight
         return weights
 
 
