@@ -2,12 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from dreampose3d.camera import Camera
 from dreampose3d.data.augment import rotation
-from dreampose3d.skeleton import H36M_17
+from dreampose3d.skeleton import H36M_17, MPI_INF_3DHP_17
 from dreampose3d.view import mirror_poses, normalise_view
 
 MIRROR = torch.from_numpy(H36M_17.mirror)
@@ -113,6 +114,18 @@ def test_without_any_root_the_other_joints_stand_in(person):
     view = see(person, confidence)
     assert view.observed.isfinite().all()
     assert view.observed[..., 1:, :2].abs().max() < 10
+
+
+def test_another_skeletons_root_is_its_own_joint(person):
+    """The same person in MPI-INF-3DHP's order, whose root is joint 14: the same view, joint by joint."""
+    order = torch.tensor([int(place) for place in np.argmax(MPI_INF_3DHP_17.to(H36M_17, np.eye(17))[0], 0)])
+    rays = (person[..., :2] / person[..., 2:])[None]
+    ones = torch.ones(1, 6, 17, dtype=rays.dtype), torch.ones(1), torch.ones(1, 6, dtype=torch.bool)
+    there = normalise_view(rays[:, :, order], *ones, MPI_INF_3DHP_17.root)
+    here = normalise_view(rays, *ones)
+    torch.testing.assert_close(there.observed, here.observed[:, :, order], atol=1e-12, rtol=0)
+    torch.testing.assert_close(there.condition, here.condition)
+    torch.testing.assert_close(there.rotation, here.rotation, atol=1e-12, rtol=0)
 
 
 def test_mirror_twice_is_the_identity_and_a_mirrored_person_is_a_mirrored_view(person):

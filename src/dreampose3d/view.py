@@ -49,32 +49,32 @@ def normalise_view(
     confidence: Float[Tensor, "B N J"],
     known: Float[Tensor, " B"],
     valid: Bool[Tensor, "B N"],
+    root: int = 0,
 ) -> View:
     """Turn, centre and scale each window as in this module's docstring.
 
     Where the root is never seen, the mean of the joints that are stands in for it. Joints with a confidence below
-    0.05, or NaN, count as missing; frames that are not valid (padding) take no part.
+    0.05, or NaN, count as missing; frames that are not valid (padding) take no part. `root` is the skeleton's.
     """
     seen = torch.isfinite(rays).all(-1) & (confidence >= MISSING_BELOW) & valid[..., None]
     weight = torch.where(seen, confidence, 0)
     points = torch.where(seen[..., None], rays, 0)
-    rotation = _aim(points, weight)
+    rotation = _aim(points, weight, root)
     turned = F.pad(points, (0, 1), value=1.0) @ rotation[:, None].transpose(-1, -2)
     q = turned[..., :2] / turned[..., 2:].clamp(min=0.05)
-    root, root_weight = _root(q, weight)  # B N 2, B N
-    centre = _mean(root, root_weight, 1)
-    distance2 = (q - root[:, :, None]).square().sum(-1)
+    middle, root_weight = _root(q, weight, root)  # B N 2, B N
+    centre = _mean(middle, root_weight, 1)
+    distance2 = (q - middle[:, :, None]).square().sum(-1)
     s = _mean(distance2[..., None], weight * root_weight[..., None], (1, 2)).sqrt().clamp(min=1e-4)  # B 1
     u = (q - centre[:, None, None]) / s[:, None, None]
     observed = torch.where(seen[..., None], torch.cat((u, confidence[..., None]), -1), 0)
     return View(observed, torch.stack((s[:, 0].log(), known.to(s)), -1), rotation)
 
 
-def _aim(points: Float[Tensor, "B N J 2"], weight: Float[Tensor, "B N J"]) -> Float[Tensor, "B 3 3"]:
+def _aim(points: Float[Tensor, "B N J 2"], weight: Float[Tensor, "B N J"], root: int) -> Float[Tensor, "B 3 3"]:
     """R for each window."""
     directions = F.normalize(F.pad(points, (0, 1), value=1.0), dim=-1)
-    root, root_weight = _root(directions, weight)
-    mean = _mean(root, root_weight, 1)
+    mean = _mean(*_root(directions, weight, root), 1)
     ahead = mean.new_tensor((0, 0, 1)).expand_as(mean)
     forward = F.normalize(torch.where(mean.norm(dim=-1, keepdim=True) > 0, mean, ahead), dim=-1)
     right = F.normalize(torch.linalg.cross(forward.new_tensor((0, 1, 0)).expand_as(forward), forward), dim=-1)
@@ -82,12 +82,12 @@ def _aim(points: Float[Tensor, "B N J 2"], weight: Float[Tensor, "B N J"]) -> Fl
 
 
 def _root(
-    points: Float[Tensor, "B N J D"], weight: Float[Tensor, "B N J"]
+    points: Float[Tensor, "B N J D"], weight: Float[Tensor, "B N J"], root: int
 ) -> tuple[Float[Tensor, "B N D"], Float[Tensor, "B N"]]:
     """The root of every frame and its weight; the joints' mean in windows that never show the root."""
-    shows_root = (weight[..., 0].sum(1, keepdim=True) > 0)[..., None]  # B 1 1
-    root = torch.where(shows_root, points[:, :, 0], _mean(points, weight, 2))
-    return root, torch.where(shows_root[..., 0], weight[..., 0], weight.sum(2))
+    shows_root = (weight[..., root].sum(1, keepdim=True) > 0)[..., None]  # B 1 1
+    place = torch.where(shows_root, points[:, :, root], _mean(points, weight, 2))
+    return place, torch.where(shows_root[..., 0], weight[..., root], weight.sum(2))
 
 
 def _mean(x: Tensor, weight: Tensor, dim: int | tuple[int, ...]) -> Tensor:

@@ -5,7 +5,7 @@ import torch
 from tests.motion import walker
 
 from dreampose3d.data.noise import DetectorNoise, _Draw, add_detector_noise
-from dreampose3d.skeleton import H36M_17
+from dreampose3d.skeleton import H36M_17, MPI_INF_3DHP_17
 
 J = H36M_17.index
 QUIET = DetectorNoise(jitter=0, drift=0, blur=0, outliers=0, swaps=0, lost=0)
@@ -34,6 +34,16 @@ def test_level_0_is_the_identity(points):
         noisy, confidence = add_detector_noise(points, 50.0, generator(), level=level)
         assert torch.equal(noisy, points)
         assert torch.equal(confidence, torch.ones(6, 40, 17))
+
+
+def test_the_persons_size_is_measured_from_the_skeletons_root(points):
+    """With all joints but the root in one point, the size is, but for the root itself, their distance from it."""
+    for skeleton in (H36M_17, MPI_INF_3DHP_17):
+        one = torch.zeros(2, 50, 17, 2)
+        one[:, :, skeleton.root] += 100
+        noisy, _ = add_detector_noise(one, 50.0, generator(), replace(QUIET, jitter=0.1), skeleton=skeleton)
+        trunk = (noisy - one)[:, :, skeleton.index("spine")]
+        assert trunk.std() == pytest.approx(0.8 * 0.1 * 100 * (2 * 16 / 17) ** 0.5, rel=0.15)
 
 
 def test_seeded_and_of_any_leading_axes(points):

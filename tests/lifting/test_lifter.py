@@ -13,7 +13,9 @@ from dreampose3d.lifting.lifter import Lifter, LiftOptions, noise_field
 from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import Weights
 from dreampose3d.sequence import PoseSequence
-from dreampose3d.skeleton import COCO_17
+from dreampose3d.skeleton import COCO_17, MPI_INF_3DHP_17
+from dreampose3d.trajectory import estimate_root
+from dreampose3d.view import mirror_poses
 
 CAMERA = Camera.from_focal((1000, 800), 1100.0)
 
@@ -28,6 +30,13 @@ def lifter():
             parameter.data.normal_(std=0.1)
     spread = {key: [2.0] * 17 for key in ("scale", "floor_mm")} | {"missing_floor_mm": [50.0] * 17}
     return Lifter(Weights(model, "tiny", "0" * 64, {"spread": spread}))
+
+
+@pytest.fixture(scope="module")
+def screen_lifter():
+    torch.manual_seed(1)
+    model = build(replace(tiny(), camera="screen", skeleton="mpi_inf_3dhp_17"))
+    return Lifter(Weights(model, "tiny", "0" * 64, {}))
 
 
 def clip(frames=40, fps=50.0, seed=0):
@@ -124,6 +133,42 @@ def test_flip_makes_the_result_symmetric(lifter):
     plain = LiftOptions(hypotheses=1, steps=1, flip=False)
     c, d = lifter.lift(here, plain), lifter.lift(there, plain)
     assert with_noise < np.abs(c.root_relative_mm - d.root_relative_mm[:, lifter.skeleton.mirror] * (-1, 1, 1)).mean()
+
+
+def test_flip_over_two_samplings_is_inside_the_step_where_there_is_one_step(lifter):
+    inside = LiftOptions(hypotheses=2, steps=1)
+    one, other = (lifter.hypotheses(clip(), replace(inside, flip_mode=mode)) for mode in ("inside", "over"))
+    torch.testing.assert_close(one, other, atol=1e-3, rtol=0)
+    one, other = (lifter.hypotheses(clip(), replace(inside, steps=3, flip_mode=mode)) for mode in ("inside", "over"))
+    assert (one - other).abs().max() > 0.01
+
+
+def test_flip_over_is_the_mean_of_a_direct_sampling_and_a_mirrored_one(lifter, monkeypatch):
+    """The mirrored one starts from mirrored noise, so that mirroring the clip and the noise mirrors the result."""
+    camera = replace(CAMERA, center_px=(500.0, 400.0))
+    here = replace(clip(9), camera=camera)
+    there = replace(
+        here, keypoints_px=(here.keypoints_px[:, lifter.skeleton.mirror] * (-1, 1) + (1000, 0)).astype("f4")
+    )
+    plain = LiftOptions(hypotheses=1, steps=3, eta=1.0, flip=False)
+    direct = lifter.hypotheses(here, plain)
+    over = lifter.hypotheses(here, replace(plain, flip=True, flip_mode="over"))
+    monkeypatch.setattr(module, "noise_field", lambda *a: mirror_poses(noise_field(*a), lifter.mirror))
+    mirrored = mirror_poses(lifter.hypotheses(there, plain), lifter.mirror)
+    torch.testing.assert_close(over, (direct + mirrored) / 2, atol=0.05, rtol=0)  # mm
+
+
+def test_the_root_is_the_skeletons(screen_lifter):
+    """Weights of MPI-INF-3DHP's joints, in the benchmarks' own input: root-relative to joint 14, placed by rays."""
+    assert screen_lifter.skeleton.root == 14
+    keypoints = clip().keypoints_px
+    sequence = PoseSequence("c", 50, MPI_INF_3DHP_17, keypoints_px=keypoints, camera=CAMERA)
+    motion = screen_lifter.lift(sequence, LiftOptions(hypotheses=2, steps=2))
+    np.testing.assert_array_equal(motion.root_relative_mm[:, 14], 0)
+    assert np.abs(motion.root_relative_mm[:, 0]).max() > 1
+    rays = CAMERA.rays(torch.from_numpy(keypoints))
+    root = estimate_root(torch.from_numpy(motion.root_relative_mm), rays, torch.ones(40, 17))
+    np.testing.assert_allclose(motion.root_mm, root, atol=0.5)  # mm
 
 
 def test_missing_joints_and_frames_are_an_input(lifter):

@@ -14,6 +14,13 @@ def test_inference_decodes_the_centre_of_what_training_hallucinates(num_poses):
     assert float(decoder(tokens)[..., 0, :].abs().max()) == 0
 
 
+def test_the_root_may_be_any_joint():
+    decoder, tokens = HallucinativePoseDecoder(8, 3, root=14), torch.randn(2, 4, 17, 8)
+    assert float(decoder.hallucinate(tokens)[..., 14, :].abs().max()) == 0
+    assert float(decoder(tokens)[..., 14, :].abs().max()) == 0
+    assert float(decoder(tokens)[..., 0, :].abs().min()) > 0
+
+
 def test_offsets_are_centred():
     assert [list(HallucinativePoseDecoder(4, n).offsets) for n in (1, 3, 5)] == [[0], [-1, 0, 1], [-2, -1, 0, 1, 2]]
 

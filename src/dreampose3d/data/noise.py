@@ -71,7 +71,7 @@ def add_detector_noise(
     level = torch.as_tensor(level, dtype=flat.dtype).expand(points.shape[:-3]).reshape(-1, 1, 1)
     fps = torch.as_tensor(fps, dtype=flat.dtype).expand(points.shape[:-3]).reshape(-1)
     draw = _Draw(generator, flat)
-    size = (flat - flat[:, :, :1]).square().sum(-1).mean((1, 2), keepdim=True).sqrt()  # B 1 1
+    size = (flat - flat[:, :, skeleton.root, None]).square().sum(-1).mean((1, 2), keepdim=True).sqrt()  # B 1 1
     factor = flat.new_tensor([FACTORS.get(name.rpartition("_")[2], 0.8) for name in skeleton.joints])
 
     step = F.pad(flat.diff(dim=1), (0, 0, 0, 0, 1, 0)) if shape[1] > 1 else torch.zeros_like(flat)

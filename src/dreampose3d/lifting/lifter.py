@@ -8,6 +8,7 @@ import hashlib
 import platform
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from torch import Tensor
 import dreampose3d
 from dreampose3d.camera import Camera, normalise_screen
 from dreampose3d.data.windows import MILLIMETRES
-from dreampose3d.diffusion import cosine_alpha_bar, ddim_sample
+from dreampose3d.diffusion import Denoise, cosine_alpha_bar, ddim_sample
 from dreampose3d.hypotheses import j_agg, p_agg
 from dreampose3d.lifting.resample import Chunk, Resampling
 from dreampose3d.model.prompt import Prompt
@@ -48,8 +49,13 @@ class LiftOptions:
     """K: denoising steps of each."""
     eta: float = 0.0
     """Noise added between the steps: 0 is DDIM, 1 is D3DP's."""
+    span: float = 0.4
+    """Share of the noise schedule, from its noisy end, over which the steps are spread; 1 is D3DP's grid. A window's
+    poses show through little noise, errors included, so steps at little noise only repeat the first guess [ours]."""
     flip: bool = True
-    """Average with the mirrored window inside every step."""
+    """Average with the mirrored window."""
+    flip_mode: Literal["inside", "over"] = "inside"
+    """Where: inside every step (D3DP's), or over two samplings of their own, which start from mirrored noise [ours]."""
     aggregate: Literal["p-agg", "j-agg"] = "p-agg"
     """p-agg: the mean. j-agg: per joint the hypothesis that reprojects best, with the root estimated."""
     save_hypotheses: bool = False
@@ -67,6 +73,8 @@ class LiftOptions:
                 raise ValueError(f"expected at least 1 for {name}, got {value}")
         if not 0 <= self.eta <= 1:
             raise ValueError(f"expected eta between 0 and 1, got {self.eta}")
+        if not 0 < self.span <= 1:
+            raise ValueError(f"expected a span in (0, 1], got {self.span}")
         if self.overlap is not None and self.overlap < 0:
             raise ValueError(f"expected an overlap of at least 0 frames, got {self.overlap}")
 
@@ -113,7 +121,8 @@ class Lifter:
         options = options or LiftOptions()
         flat = self._prepared(sequence)
         camera = _camera(flat)
-        rays, confidence = self._rays(flat, camera)
+        rays = camera.rays(torch.from_numpy(np.asarray(flat.keypoints_px, np.float32)))
+        confidence = torch.from_numpy(np.asarray(flat.confidence, np.float32))
         count, joints = confidence.shape
         poses = torch.empty(count, joints, 3)
         spread = torch.empty(count, joints)
@@ -166,26 +175,26 @@ class Lifter:
         Memory does not grow with the clip. Hypothesis h of a window is blended with h of the next one, which has
         drawn the same noise for the frames that they share.
         """
-        rays, confidence = self._rays(sequence, _camera(sequence))
+        points, confidence = self._points(sequence, _camera(sequence))
         known = 0.0 if _camera(sequence).assumed else 1.0
         resampling = Resampling.of(torch.from_numpy(np.asarray(sequence.times, np.float64)), _RATES)
-        rays, confidence = resampling.forth(rays, confidence)
-        spans = _spans(len(rays), options.window or self.config.frames, options.overlap)
+        points, confidence = resampling.forth(points, confidence)
+        spans = _spans(len(points), options.window or self.config.frames, options.overlap)
         blend = _Blend(options.hypotheses, self.skeleton.num_joints, len(self.config.labels))
         back = resampling.back()
         for first in range(0, len(spans), _WINDOWS_AT_ONCE):
             some = spans[first : first + _WINDOWS_AT_ONCE]
-            poses, intent = self._windows(rays, confidence, resampling.times, known, some, options)
+            poses, intent = self._windows(points, confidence, resampling.times, known, some, options)
             for window, span in enumerate(some):
                 blend.add(span, poses[:, window], intent[window])
             following = spans[first + _WINDOWS_AT_ONCE : first + _WINDOWS_AT_ONCE + 1]
-            done = following[0][0] if following else len(rays)
+            done = following[0][0] if following else len(points)
             yield from back(blend.take(done), last=not following)
 
     @torch.inference_mode()
     def _windows(
         self,
-        rays: Float[Tensor, "N J 2"],
+        points: Float[Tensor, "N J 2"],
         confidence: Float[Tensor, "N J"],
         time_s: Float[Tensor, " N"],
         known: float,
@@ -193,14 +202,14 @@ class Lifter:
         options: LiftOptions,
     ) -> tuple[Float[Tensor, "H B n J 3"], Float[Tensor, "B V"]]:
         """Sample every hypothesis of a few windows of equal length; camera frame, mm."""
-        observed = torch.stack([rays[a:b] for a, b in spans]).to(self.device)
+        observed = torch.stack([points[a:b] for a, b in spans]).to(self.device)
         certain = torch.stack([confidence[a:b] for a, b in spans]).to(self.device)
         seconds = torch.stack([time_s[a:b] - (time_s[a] + time_s[b - 1]) / 2 for a, b in spans])
         seconds = seconds.float().to(self.device)
         valid = _seen(observed, certain).any(-1)
         valid = valid | ~valid.any(-1, keepdim=True)  # with no frame seen, attend to all of them rather than to none
         view = self._view(observed, certain, known, valid)
-        denoise, intent = self._conditioned(view, seconds, valid, options)
+        denoisers, intent = self._conditioned(view, seconds, valid, options)
         poses = []
         for h in range(
             options.hypotheses
@@ -210,50 +219,58 @@ class Lifter:
                 drawn = [noise_field(options.seed, h, step, a, b - a, self.skeleton.num_joints) for a, b in spans]
                 return torch.stack(drawn).to(self.device)
 
-            steps = ddim_sample(
-                denoise,
-                self.alpha_bar,
-                noise(0),
-                options.steps,
-                eta=options.eta,
-                clamp=options.clamp,
-                noise=lambda k, noise=noise: noise(k + 1),  # type: ignore[misc]
-            )
-            *_, x_0 = steps
-            poses.append((x_0 @ view.rotation[:, None] * MILLIMETRES).cpu())
+            samples = []
+            for denoise in denoisers:
+                *_, x_0 = ddim_sample(
+                    denoise,
+                    self.alpha_bar,
+                    noise(0),
+                    options.steps,
+                    eta=options.eta,
+                    span=options.span,
+                    clamp=options.clamp,
+                    noise=lambda k, noise=noise: noise(k + 1),  # type: ignore[misc]
+                )
+                samples.append(x_0)
+            poses.append((torch.stack(samples).mean(0) @ view.rotation[:, None] * MILLIMETRES).cpu())
         return torch.stack(poses), intent.cpu()
 
     def _view(
         self,
-        rays: Float[Tensor, "B n J 2"],
+        points: Float[Tensor, "B n J 2"],
         confidence: Float[Tensor, "B n J"],
         known: float,
         valid: Bool[Tensor, "B n"],
     ) -> View:
         if self.config.camera == "any":
-            return normalise_view(rays, confidence, torch.full_like(rays[:, 0, 0, 0], known), valid)
-        upright = torch.eye(3, device=rays.device).expand(len(rays), 3, 3)
-        return View(rays.nan_to_num(), rays.new_zeros(len(rays), 2), upright)
+            known_of_each = torch.full_like(points[:, 0, 0, 0], known)
+            return normalise_view(points, confidence, known_of_each, valid, self.skeleton.root)
+        upright = torch.eye(3, device=points.device).expand(len(points), 3, 3)
+        return View(points.nan_to_num(), points.new_zeros(len(points), 2), upright)
 
     def _conditioned(
         self, view: View, time_s: Float[Tensor, "B n"], valid: Bool[Tensor, "B n"], options: LiftOptions
-    ) -> tuple[Callable[[Tensor, int], Tensor], Float[Tensor, "B V"]]:
-        """The denoiser of these windows, their prompt read once; and their intent."""
+    ) -> tuple[list[Denoise], Float[Tensor, "B V"]]:
+        """The denoisers of these windows, whose samples are averaged, their prompts read once; and their intent."""
         sides = [view.observed]
         if options.flip:
             sides.append(mirror_poses(view.observed, self.mirror))
         prompts = [self.model.read_intent(side, time_s, valid) for side in sides]
 
-        def denoise(x_t: Tensor, t: int) -> Tensor:
+        def look(mirrored: int, x_t: Tensor, t: int) -> Tensor:
+            """x_0 as seen directly or in the mirror, always on the side of the direct look."""
+            shown = mirror_poses(x_t, self.mirror) if mirrored else x_t
             when = torch.full((len(x_t),), t, device=x_t.device)
-            x_0 = self.model(x_t, sides[0], when, prompts[0], time_s, valid, view.condition)
-            if not options.flip:
-                return x_0  # type: ignore[no-any-return]
-            mirrored = mirror_poses(x_t, self.mirror)
-            other = self.model(mirrored, sides[1], when, prompts[1], time_s, valid, view.condition)
-            return (x_0 + mirror_poses(other, self.mirror)) / 2  # type: ignore[no-any-return]
+            x_0 = self.model(shown, sides[mirrored], when, prompts[mirrored], time_s, valid, view.condition)
+            return mirror_poses(x_0, self.mirror) if mirrored else x_0
 
-        return denoise, self._intent(prompts, len(view.observed))
+        def look_both_ways(x_t: Tensor, t: int) -> Tensor:
+            return (look(0, x_t, t) + look(1, x_t, t)) / 2
+
+        looks: list[Denoise] = [partial(look, mirrored) for mirrored in range(len(sides))]
+        if options.flip and options.flip_mode == "inside":
+            looks = [look_both_ways]
+        return looks, self._intent(prompts, len(view.observed))
 
     def _intent(self, prompts: list[Prompt | None], batch: int) -> Float[Tensor, "B V"]:
         read = self.model.prompt
@@ -289,12 +306,12 @@ class Lifter:
             joints_mm=None,
         )
 
-    def _rays(self, sequence: PoseSequence, camera: Camera) -> tuple[Float[Tensor, "N J 2"], Float[Tensor, "N J"]]:
+    def _points(self, sequence: PoseSequence, camera: Camera) -> tuple[Float[Tensor, "N J 2"], Float[Tensor, "N J"]]:
+        """The 2D that the network knows, and its confidence: rays, or the benchmarks' own input."""
         keypoints = torch.from_numpy(np.asarray(sequence.keypoints_px, np.float32))
         confidence = torch.from_numpy(np.asarray(sequence.confidence, np.float32))
-        if self.config.camera == "screen":
-            return normalise_screen(keypoints, camera.size_px), confidence
-        return camera.rays(keypoints), confidence
+        screen = self.config.camera == "screen"
+        return normalise_screen(keypoints, camera.size_px) if screen else camera.rays(keypoints), confidence
 
     def _spread(
         self, hypotheses_mm: Float[Tensor, "H N J 3"], confidence: Float[Tensor, "N J"]

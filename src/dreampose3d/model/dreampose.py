@@ -194,7 +194,8 @@ def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPos
         prompt=prompt is not None,
         whole_pose=config.whole_pose,
     )
-    return DreamPose3D(config, prompt, denoiser, HallucinativePoseDecoder(config.width, config.num_poses))
+    decoder = HallucinativePoseDecoder(config.width, config.num_poses, skeleton.root)
+    return DreamPose3D(config, prompt, denoiser, decoder)
 
 
 def empty_tower(config: TowerConfig) -> TextTower:

@@ -12,11 +12,12 @@ class HallucinativePoseDecoder(nn.Module):
     inference the decoder costs what a plain head costs.
     """
 
-    def __init__(self, width: int, num_poses: int) -> None:
+    def __init__(self, width: int, num_poses: int, root: int = 0) -> None:
         super().__init__()
         if num_poses < 1 or num_poses % 2 == 0:
             raise ValueError(f"expected an odd number of hallucinated poses, got {num_poses}")
         self.num_poses = num_poses
+        self.root = root
         self.norm = nn.LayerNorm(width)
         self.head = nn.Linear(width, 3 * num_poses)
 
@@ -30,12 +31,12 @@ class HallucinativePoseDecoder(nn.Module):
         """The pose of every frame, in the network's unit, root at 0."""
         centre = slice(3 * (self.num_poses // 2), 3 * (self.num_poses // 2) + 3)
         joints = nn.functional.linear(self.norm(tokens), self.head.weight[centre], self.head.bias[centre])
-        return joints - joints[:, :, :1]
+        return joints - joints[:, :, self.root, None]
 
     def hallucinate(self, tokens: Float[Tensor, "B N J C"]) -> Float[Tensor, "B N M J 3"]:
         """All n poses of every frame, in the network's unit, roots at 0."""
         joints = self.head(self.norm(tokens)).unflatten(-1, (self.num_poses, 3)).transpose(2, 3)
-        return joints - joints[..., :1, :]  # type: ignore[no-any-return]
+        return joints - joints[..., self.root, None, :]  # type: ignore[no-any-return]
 
     @torch.no_grad()
     def start_hallucinating(self) -> None:
