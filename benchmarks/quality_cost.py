@@ -17,7 +17,8 @@ from dreampose3d.hypotheses import j_agg, p_agg
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.metrics import mpjpe, p_mpjpe
 
-CURVE = ((1, 1), (2, 2), (3, 2), (5, 2), (3, 3), (5, 5))
+CURVE = ((1, 1, 0.4), (2, 2, 0.4), (3, 2, 0.4), (5, 2, 0.4), (3, 3, 0.4), (5, 5, 0.4), (3, 2, 1.0), (5, 5, 1.0))
+"""H, K, and the share of the schedule over which the steps are spread (1: D3DP's grid)."""
 FIELDS_OF_VIEW = (25.0, 40.0, 50.0, 55.0, 70.0, 90.0)
 
 
@@ -43,16 +44,18 @@ def main(quality: Quality) -> None:
     filmed = [list(film_clip(clip, "noisy"))[i % 4] for i, clip in enumerate(clips)]
     frames = sum(len(clip.sequence) for clip in filmed)
     print(f"{len(filmed)} clips, {frames} frames, noisy 2D, flip, {quality.threads} threads")
-    print("| H | K | frames/s | P-Agg MPJPE | P-MPJPE | J-Agg MPJPE | P-MPJPE |\n|--:|--:|--:|--:|--:|--:|--:|")
-    for hypotheses, steps in CURVE:
+    print("| H | K | span | frames/s | P-Agg MPJPE | P-MPJPE | J-Agg MPJPE | P-MPJPE |")
+    print("|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for hypotheses, steps, span in CURVE:
+        options = LiftOptions(hypotheses=hypotheses, steps=steps, span=span)
         begun = time.perf_counter()
-        lifted = [lifter.hypotheses(clip.sequence, LiftOptions(hypotheses=hypotheses, steps=steps)) for clip in filmed]
+        lifted = [lifter.hypotheses(clip.sequence, options) for clip in filmed]
         rate = frames / (time.perf_counter() - begun)
         mean = errors([p_agg(h) for h in lifted], filmed)
         chosen = errors(
             [j_agg(h, c.rays.float(), c.confidence.float()) for h, c in zip(lifted, filmed, strict=True)], filmed
         )
-        print(f"| {hypotheses} | {steps} | {rate:.0f} | {mean} | {chosen} |", flush=True)
+        print(f"| {hypotheses} | {steps} | {span:g} | {rate:.0f} | {mean} | {chosen} |", flush=True)
     print("\n| assumed field of view (true: 50 degrees) | MPJPE | P-MPJPE |\n|--:|--:|--:|")
     for fov in FIELDS_OF_VIEW:
         camera = replace(Camera.from_fov((1000, 1000), fov), assumed=True)

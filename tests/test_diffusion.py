@@ -134,6 +134,15 @@ def test_the_time_grid_is_d3dps():
     assert ddim_times(5, 5) == [4, 3, 2, 1, 0, -1]
 
 
+def test_a_span_keeps_the_steps_where_the_noise_is():
+    assert ddim_times(T, 1, span=0.4) == [999, -1]
+    assert ddim_times(T, 2, span=0.4) == [999, 799, -1]
+    assert ddim_times(T, 4, span=0.4) == [999, 899, 799, 699, -1]
+    seen = []
+    list(ddim_sample(lambda x_t, t: seen.append(t) or x_t, cosine_alpha_bar(T), torch.zeros(1), 2, span=0.4))
+    assert seen == [999, 799]
+
+
 def test_clamp_limits_what_is_seen_and_said_but_not_the_state():
     """As D3DP does: the noise is inferred from the state itself, 1.2 here, not from the 1.1 that the network saw."""
     alpha_bar, seen = cosine_alpha_bar(T), []
@@ -185,6 +194,11 @@ def test_settings_out_of_range_are_refused():
             ddim_times(T, steps)
         with pytest.raises(ValueError, match=f"1 to {T} sampling steps, got {steps}"):
             next(ddim_sample(lambda x_t, t: x_t, cosine_alpha_bar(T), torch.zeros(1), steps))
+    with pytest.raises(ValueError, match="1 to 400 sampling steps, got 401"):
+        ddim_times(T, 401, span=0.4)
+    for span in (0, 1.1, math.nan):
+        with pytest.raises(ValueError, match=rf"a span in \(0, 1\], got {span}"):
+            ddim_times(T, 1, span=span)
     for eta in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match=rf"eta in \[0, 1\], got {eta}"):
             next(ddim_sample(lambda x_t, t: x_t, cosine_alpha_bar(T), torch.zeros(1), 1, eta=eta))

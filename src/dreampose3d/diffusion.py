@@ -39,16 +39,25 @@ def q_sample(
     return a_t.sqrt().to(x_0) * x_0 + (1 - a_t).sqrt().to(x_0) * eps
 
 
-def ddim_times(num_train_steps: int, num_steps: int) -> list[int]:
-    """The K + 1 times from T - 1 down to -1 (clean) that DDIM visits: D3DP's grid, evenly spaced and truncated.
+def ddim_times(num_train_steps: int, num_steps: int, span: float = 1.0) -> list[int]:
+    """The K + 1 times from T - 1 down to -1 (clean) that DDIM visits, evenly spaced and truncated.
+
+    Args:
+        num_train_steps: T.
+        num_steps: K.
+        span: The share of the schedule, from its noisy end, over which the steps are spread before the last one
+            goes to the clean pose. 1 is D3DP's grid.
 
     Raises:
-        ValueError: If there are fewer than 1 or more than T steps.
+        ValueError: If the span is not in (0, 1], or there are fewer than 1 or more steps than it holds.
     """
-    if not 1 <= num_steps <= num_train_steps:
-        raise ValueError(f"expected 1 to {num_train_steps} sampling steps, got {num_steps}")
-    times = torch.linspace(-1, num_train_steps - 1, num_steps + 1, dtype=torch.float64)
-    return [int(t) for t in reversed(times.tolist())]
+    if not 0 < span <= 1:
+        raise ValueError(f"expected a span in (0, 1], got {span}")
+    if not 1 <= num_steps <= span * num_train_steps:
+        raise ValueError(f"expected 1 to {int(span * num_train_steps)} sampling steps, got {num_steps}")
+    last = (1 - span) * num_train_steps - 1
+    *times, _ = torch.linspace(num_train_steps - 1, last, num_steps + 1, dtype=torch.float64).tolist()
+    return [*map(int, times), -1]
 
 
 @torch.no_grad()
@@ -59,6 +68,7 @@ def ddim_sample(
     num_steps: int,
     *,
     eta: float = 0.0,
+    span: float = 1.0,
     clamp: float | None = None,
     noise: Noise | None = None,
 ) -> Iterator[Float[Tensor, "*shape"]]:
@@ -70,16 +80,17 @@ def ddim_sample(
         x_T: Standard normal noise.
         num_steps: K.
         eta: 0 is deterministic, 1 is DDPM's variance (D3DP's choice).
+        span: Share of the schedule over which the steps are spread (see `ddim_times`).
         clamp: If given, what the network sees and says is clipped to +-clamp (D3DP: 1.1), the state itself is not.
         noise: Gives the fresh noise of each step; standard normal draws where not given.
 
     Raises:
-        ValueError: If `num_steps` does not fit the schedule or `eta` is outside [0, 1].
+        ValueError: If `num_steps` does not fit the schedule, or `eta` or `span` is outside its range.
     """
     if not 0 <= eta <= 1:
         raise ValueError(f"expected eta in [0, 1], got {eta}")
     x_t = x_T
-    for step, (t, s) in enumerate(pairwise(ddim_times(len(alpha_bar), num_steps))):
+    for step, (t, s) in enumerate(pairwise(ddim_times(len(alpha_bar), num_steps, span))):
         x_0 = _clip(denoise(_clip(x_t, clamp), t), clamp)
         yield x_0
         if s < 0:
