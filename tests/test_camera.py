@@ -208,3 +208,14 @@ def intrinsics(camera):
 
 def as_rows(matrix):
     return tuple(tuple(float(x) for x in row) for row in matrix)
+
+
+def test_up_is_the_worlds_z_as_a_posed_camera_sees_it_else_against_its_own_y():
+    camera = somewhere(LENSES["none"])
+    points = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    above, below = camera.to_camera(points)
+    torch.testing.assert_close(torch.tensor(camera.up, dtype=torch.float64), above - below)
+    assert camera.posed
+    unposed = Camera.from_fov((640, 480))
+    assert not unposed.posed
+    assert unposed.up == (0, -1, 0)

@@ -69,6 +69,17 @@ class Camera:
         side = 0 if self.size_px[0] >= self.size_px[1] else 1
         return math.degrees(2 * math.atan(self.size_px[side] / (2 * self.focal_px[side])))
 
+    @property
+    def posed(self) -> bool:
+        """Whether it is known how the camera stands in the world."""
+        return self.rotation != _IDENTITY
+
+    @property
+    def up(self) -> tuple[float, float, float]:
+        """Up in the camera's frame: the world's z where its pose is known, else against its own y."""
+        x, y, z = (row[2] for row in self.rotation) if self.posed else (0.0, -1.0, 0.0)
+        return x, y, z
+
     def resized(self, size_px: tuple[int, int]) -> "Camera":
         """The same camera for an image scaled to another size.
 

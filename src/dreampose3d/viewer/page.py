@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -134,14 +133,14 @@ def _data(motion: LiftedMotion) -> dict[str, Any]:
         "name": motion.name,
         "fps": motion.fps,
         "facts": _facts(motion),
-        "ground": f"grid 1 m, through the lowest foot, level with the {'world' if _posed(motion) else 'camera'}",
+        "ground": f"grid 1 m, through the lowest foot, level with the {'world' if camera.posed else 'camera'}",
         "meta": motion.meta,
         "skeleton": _skeleton(motion.skeleton),
         "camera": {
             "size_px": camera.size_px,
             "focal_px": camera.focal_px,
             "center_px": camera.center_px,
-            "up": _up(motion),
+            "up": list(camera.up),
         },
         "intents": [motion.intent_names[i] for i in shown],
         "time_s": pack(motion.time_s, "int32", 1e-4),
@@ -170,17 +169,6 @@ def _skeleton(skeleton: Skeleton) -> dict[str, Any]:
         "bone_mm": bones,
         "ball_mm": [_HEAD_RADIUS_MM if kind == "head" else ball for kind, ball in zip(kinds, balls, strict=True)],
     }
-
-
-def _up(motion: LiftedMotion) -> list[float]:
-    """Up in the camera's frame: the world's z for a camera with a known pose, else against its y."""
-    points = torch.tensor([[0.0, 0.0, 1.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
-    up, origin = motion.camera.to_camera(points)
-    return (up - origin).tolist() if _posed(motion) else [0.0, -1.0, 0.0]
-
-
-def _posed(motion: LiftedMotion) -> bool:
-    return motion.camera.rotation != ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
 def _intents_shown(motion: LiftedMotion) -> list[int]:
