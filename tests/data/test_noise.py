@@ -46,6 +46,16 @@ def test_the_persons_size_is_measured_from_the_skeletons_root(points):
         assert trunk.std() == pytest.approx(0.8 * 0.1 * 100 * (2 * 16 / 17) ** 0.5, rel=0.15)
 
 
+def test_bias_is_constant_in_a_window_and_differs_between_windows():
+    exact = standing()
+    noisy, _ = add_detector_noise(exact, 50.0, generator(), replace(QUIET, bias=0.1))
+    error = (noisy - exact) / size(exact)[:, None, None, None]
+    torch.testing.assert_close(error, error[:, :1].expand_as(error), atol=1e-5, rtol=0)  # float32 pixels
+    hip, wrist = error[:, 0, J("left_hip")], error[:, 0, J("left_wrist")]
+    assert hip.std() == pytest.approx(0.1, rel=0.15)
+    assert wrist.std() == pytest.approx(0.15, rel=0.15)
+
+
 def test_seeded_and_of_any_leading_axes(points):
     made = [add_detector_noise(points, 50.0, generator(seed)) for seed in (3, 3, 4)]
     assert all(torch.equal(a, b) for a, b in zip(made[0], made[1], strict=True))
