@@ -7,7 +7,7 @@ from tyro.conf import Positional
 from dreampose3d.commands.console import say
 
 
-def fetch(what: Positional[Literal["blazepose", "pose2sim", "sports2d"]]) -> None:
+def fetch(what: Positional[Literal["blazepose", "pose2sim", "pose2sim-two", "sports2d"]]) -> None:
     """Download once what the package may not ship, checked by SHA-256, and print the folder that it is in.
 
     Args:

@@ -8,6 +8,7 @@ region, and the probability that there is a person at all. Nothing is smoothed o
 Source: Bazarevsky et al. 2020 (BlazePose: On-device Real-time Body Pose Tracking), and the tensors of the networks.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -134,7 +135,7 @@ class BlazePose:
     def track(self, frame_rgb: UInt8[ndarray, "height width 3"]) -> Landmarks | None:
         """The same as `detect`, with everything that the network says."""
         followed = self._region if not self._frames_lost else None
-        seen = self._landmarks(frame_rgb, followed) if followed else None
+        seen = self.landmarks(frame_rgb, followed) if followed else None
         if seen is None:
             seen = self._search(frame_rgb)
         if seen is None:
@@ -144,28 +145,36 @@ class BlazePose:
         return seen
 
     def _search(self, frame_rgb: UInt8[ndarray, "height width 3"]) -> Landmarks | None:
-        """Look for the person in the whole frame, then twice at the place: the first look corrects the region."""
+        """Look for the person in the whole frame, then twice at the place."""
         self.searches += 1
         region = self._person(frame_rgb)
-        first = None if region is None else self._landmarks(frame_rgb, region)
-        return None if first is None else self._landmarks(frame_rgb, first.next_region)
+        return None if region is None else self.look_twice(frame_rgb, region)
 
     def _person(self, frame_rgb: UInt8[ndarray, "height width 3"]) -> Region | None:
         """The region of the likeliest person in the frame, or near to where one was lost."""
         height, width = frame_rgb.shape[:2]
-        whole = Region((width / 2, height / 2), max(width, height))
-        outputs = self._find_person(whole.crop(frame_rgb, _DETECTOR_PX)[None].astype(np.float32) / 127.5 - 1)
+        people = self.people(frame_rgb, Region((width / 2, height / 2), max(width, height)))
+        if (lost := self._region) is not None:
+            reach = lost.side_px * (1 + self._frames_lost / _SEARCH_FRAMES)
+            people = [region for region in people if math.dist(region.center_px, lost.center_px) <= reach]
+        return people[0] if people else None
+
+    def people(self, frame_rgb: UInt8[ndarray, "height width 3"], square: Region) -> list[Region]:
+        """Where the person detector sees people in a square of the frame, the likeliest first; often more than once."""
+        outputs = self._find_person(square.crop(frame_rgb, _DETECTOR_PX)[None].astype(np.float32) / 127.5 - 1)
         anchors = _anchors()
         scores = _sigmoid(outputs["Identity_1"].reshape(-1))
         offsets = outputs["Identity"].reshape(len(anchors), -1)[:, _BOX_NUMBERS : _BOX_NUMBERS + 4]
-        points = whole.to_frame(offsets.reshape(-1, 2, 2) + anchors[:, None], _DETECTOR_PX)
-        if self._region is not None:
-            reach = self._region.side_px * (1 + self._frames_lost / _SEARCH_FRAMES)
-            scores = scores * (np.linalg.norm(points[:, 0] - self._region.center_px, axis=-1) <= reach)
-        best = int(scores.argmax())
-        return Region.around(*points[best]) if scores[best] >= _PERSON else None
+        points = square.to_frame(offsets.reshape(-1, 2, 2) + anchors[:, None], _DETECTOR_PX)
+        likeliest = np.argsort(-scores, kind="stable")[: int((scores >= _PERSON).sum())]
+        return [Region.around(*points[index]) for index in likeliest]
 
-    def _landmarks(self, frame_rgb: UInt8[ndarray, "height width 3"], region: Region) -> Landmarks | None:
+    def look_twice(self, frame_rgb: UInt8[ndarray, "height width 3"], region: Region) -> Landmarks | None:
+        """The landmarks at a place that the person detector named: the first look corrects the region."""
+        first = self.landmarks(frame_rgb, region)
+        return None if first is None else self.landmarks(frame_rgb, first.next_region)
+
+    def landmarks(self, frame_rgb: UInt8[ndarray, "height width 3"], region: Region) -> Landmarks | None:
         """The landmarks in a region, or None if it holds no person."""
         image = region.crop(frame_rgb, _LANDMARK_PX)[None].astype(np.float32) / 255
         outputs = self._find_landmarks(image)

@@ -19,7 +19,7 @@ from typing import Literal, get_args
 
 from dreampose3d.files import staged
 
-Fetchable = Literal["blazepose", "pose2sim", "sports2d"]
+Fetchable = Literal["blazepose", "pose2sim", "pose2sim-two", "sports2d"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,36 @@ SOURCES: dict[str, tuple[Source, ...]] = {
                 ),
                 "Calib.qca.txt": (
                     "Pose2Sim/Demo_SinglePerson/calibration/Calib.qca.txt",
+                    "fd90e4bbae3278ef1dc0cdd42a34ee06bf88286f628a02c00a29407aa39e34c5",
+                ),
+                "LICENSE": ("pose2sim-0.10.49.dist-info/licenses/LICENSE", _BSD),
+            },
+        ),
+    ),
+    "pose2sim-two": (
+        Source(
+            package="pose2sim==0.10.49",
+            tool="pip",
+            licence="BSD-3-Clause, Copyright (c) 2022, perfanalytics (see LICENSE)",
+            files={
+                "cam01.mp4": (
+                    "Pose2Sim/Demo_MultiPerson/videos/cam01.mp4",
+                    "543cee6a4c2c2b52dc9eac9137ee63d14f1f84e706a9a7264769edcb11e5ea53",
+                ),
+                "cam02.mp4": (
+                    "Pose2Sim/Demo_MultiPerson/videos/cam02.mp4",
+                    "8895092a7cf26359205a427b7ac2f4a935c2e0bd36d9b7a5140cb33faa468a6b",
+                ),
+                "cam03.mp4": (
+                    "Pose2Sim/Demo_MultiPerson/videos/cam03.mp4",
+                    "d3daf48cdf9f5603868ddb99166ddaf9b12279e7ce968922926560d5fd3f0c99",
+                ),
+                "cam04.mp4": (
+                    "Pose2Sim/Demo_MultiPerson/videos/cam04.mp4",
+                    "1490149dc40e7301fa5ceae23862b044ba5c398a8b2a40df21ed894702728c09",
+                ),
+                "Calib.qca.txt": (
+                    "Pose2Sim/Demo_MultiPerson/calibration/Calib.qca.txt",
                     "fd90e4bbae3278ef1dc0cdd42a34ee06bf88286f628a02c00a29407aa39e34c5",
                 ),
                 "LICENSE": ("pose2sim-0.10.49.dist-info/licenses/LICENSE", _BSD),
