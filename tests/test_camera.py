@@ -53,6 +53,18 @@ def test_rays_agree_with_opencv(distortion):
     np.testing.assert_allclose(ours * 1200, theirs[:, 0] * 1200, atol=PIXEL, rtol=0)  # 1200 px is the focal length
 
 
+def test_a_thin_prism_agrees_with_opencv_and_is_undone():
+    cv2 = pytest.importorskip("cv2")
+    camera = dataclasses.replace(somewhere(LENSES["tilted"]), thin_prism=(0.004, -0.003))
+    inside = camera.to_camera(random_points())
+    coefficients = np.array((*camera.distortion, 0, 0, 0, 0.004, 0, -0.003, 0))
+    theirs, _ = cv2.projectPoints(inside.numpy(), np.zeros(3), np.zeros(3), intrinsics(camera), coefficients)
+    np.testing.assert_allclose(camera.project(inside), theirs[:, 0], atol=PIXEL, rtol=0)
+    torch.testing.assert_close(camera.rays(camera.project(inside)), inside[:, :2] / inside[:, 2:], atol=1e-9, rtol=0)
+    only = dataclasses.replace(somewhere(), thin_prism=(0.004, -0.003))
+    torch.testing.assert_close(only.rays(only.project(inside)), inside[:, :2] / inside[:, 2:], atol=1e-9, rtol=0)
+
+
 @EVERY_LENS
 @pytest.mark.parametrize(("dtype", "tolerance_px"), [(torch.float64, 1e-9), (torch.float32, 2e-3)])
 def test_pixels_and_rays_undo_each_other(distortion, dtype, tolerance_px):
@@ -149,7 +161,7 @@ def test_a_pixel_that_no_ray_reaches_is_missing():
 
 
 def test_the_slope_of_the_distortion_is_its_derivative():
-    camera = somewhere(LENSES["tilted"])
+    camera = dataclasses.replace(somewhere(LENSES["tilted"]), thin_prism=(0.004, -0.003))
     for ray in torch.tensor([[0.0, 0.0], [0.4, -0.3], [-0.2, 0.6]], dtype=torch.float64):
         expected = torch.autograd.functional.jacobian(camera._distort, ray)
         torch.testing.assert_close(camera._distort_jacobian(ray), expected, atol=1e-12, rtol=0)

@@ -35,6 +35,8 @@ class Camera:
     """The camera's place in the world, mm."""
     assumed: bool = False
     """True if the intrinsics are a guess (a default field of view), not a calibration."""
+    thin_prism: tuple[float, float] = (0.0, 0.0)
+    """OpenCV's s1 and s3: shifts rays by r^2 along x and y. Human3.6M's lens model needs it."""
 
     def __post_init__(self) -> None:
         if min(self.size_px) <= 0:
@@ -126,7 +128,7 @@ class Camera:
         strong barrel distortion folds back beyond some radius; no point of the world is seen outside of it.
         """
         seen = (keypoints_px - keypoints_px.new_tensor(self.center_px)) / keypoints_px.new_tensor(self.focal_px)
-        if not any(self.distortion):
+        if not any(self.distortion + self.thin_prism):
             return seen
         rays = seen.double().clone()
         for _ in range(10):
@@ -137,28 +139,28 @@ class Camera:
         return torch.where((missed | folded)[..., None], torch.nan, rays).to(seen)
 
     def _distort(self, rays: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2"]:
-        k1, k2, p1, p2, k3 = self.distortion
+        (k1, k2, p1, p2, k3), (sx, sy) = self.distortion, self.thin_prism
         x, y = rays.unbind(-1)
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
         return torch.stack(
             (
-                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x),
-                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y,
+                x * radial + 2 * p1 * x * y + p2 * (r2 + 2 * x * x) + sx * r2,
+                y * radial + p1 * (r2 + 2 * y * y) + 2 * p2 * x * y + sy * r2,
             ),
             -1,
         )
 
     def _distort_jacobian(self, rays: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 2 2"]:
-        k1, k2, p1, p2, k3 = self.distortion
+        (k1, k2, p1, p2, k3), (sx, sy) = self.distortion, self.thin_prism
         x, y = rays.unbind(-1)
         r2 = x * x + y * y
         radial = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
         slope = 2 * (k1 + r2 * (2 * k2 + 3 * k3 * r2))  # d radial / d r2, times 2
-        xx = radial + x * x * slope + 2 * p1 * y + 6 * p2 * x
-        yy = radial + y * y * slope + 6 * p1 * y + 2 * p2 * x
-        xy = x * y * slope + 2 * p1 * x + 2 * p2 * y
-        return torch.stack((torch.stack((xx, xy), -1), torch.stack((xy, yy), -1)), -2)
+        xx = radial + x * x * slope + 2 * p1 * y + (6 * p2 + 2 * sx) * x
+        yy = radial + y * y * slope + (6 * p1 + 2 * sy) * y + 2 * p2 * x
+        xy = x * y * slope + 2 * p1 * x + 2 * p2 * y  # without the prism, which is not symmetric
+        return torch.stack((torch.stack((xx, xy + 2 * sx * y), -1), torch.stack((xy + 2 * sy * x, yy), -1)), -2)
 
 
 def normalise_screen(keypoints_px: Float[Tensor, "*batch 2"], size_px: tuple[int, int]) -> Float[Tensor, "*batch 2"]:

@@ -143,7 +143,7 @@ def test_opencv_yaml_as_ros_writes_it(file):
 
 def test_our_json_returns_what_was_written(tmp_path, file):
     cameras = read_calibrations(file(QUALISYS)) | {"guess": Camera.from_fov((640, 480))}
-    cameras["guess"] = replace(cameras["guess"], assumed=True)
+    cameras["guess"] = replace(cameras["guess"], assumed=True, thin_prism=(0.001, -0.002))
     write_calibration(cameras, tmp_path / "cameras.json")
     assert read_calibrations(tmp_path / "cameras.json") == cameras
     write_calibration(cameras["cam01"], tmp_path / "one.json")

@@ -89,7 +89,7 @@ def write_calibration(cameras: Camera | Mapping[str, Camera], path: Path) -> Non
     document = {
         "format": _JSON_TITLE,
         "conventions": "pixels and mm; x right, y down, z forward; x_cam = rotation @ (x_world - position_mm); "
-        "distortion k1 k2 p1 p2 k3 (OpenCV)",
+        "distortion k1 k2 p1 p2 k3, thin_prism s1 s3 (OpenCV)",
         "cameras": {name: asdict(camera) for name, camera in cameras.items()},
     }
     with atomic_write(path) as temporary:
@@ -296,6 +296,7 @@ def _read_json(text: str) -> Named:
                 rotation=_numbers(fields.get("rotation", np.eye(3)), (3, 3), name, "rotation"),
                 position_mm=_numbers(fields.get("position_mm", np.zeros(3)), (3,), name, "position_mm"),
                 assumed=bool(fields.get("assumed", False)),
+                thin_prism=_numbers(fields.get("thin_prism", np.zeros(2)), (2,), name, "thin_prism"),
             ),
         )
 
@@ -308,6 +309,7 @@ def _camera(
     rotation: Float[ndarray, "3 3"] | None = None,
     position_mm: Float[ndarray, "3"] | None = None,
     assumed: bool = False,
+    thin_prism: Float[ndarray, "2"] | None = None,
 ) -> Camera:
     """A camera from what every format ends in, once it is known to fit our lens model."""
     (fx, skew, cx), (_, fy, cy), _ = matrix.tolist()
@@ -329,6 +331,7 @@ def _camera(
             rotation=tuple(tuple(row) for row in rotation.tolist()),
             position_mm=place,
             assumed=assumed,
+            thin_prism=(0.0, 0.0) if thin_prism is None else tuple(thin_prism.tolist()),
         )
     except ValueError as error:
         raise ValueError(f"camera {name}: {error}") from None
