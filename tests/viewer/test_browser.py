@@ -3,12 +3,13 @@
 import base64
 import shutil
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from dreampose3d.viewer.mp4 import mp4_writer
-from dreampose3d.viewer.page import write_page
+from dreampose3d.viewer.page import Event, Shown, Signal, write_page
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="needs the extra dev")
 from selenium.webdriver.common.by import By  # noqa: E402
@@ -204,6 +205,117 @@ def test_video_plays_in_step_with_the_motion(opened, make_walk, tmp_path):
     _press(browser, "#play")
     _wait(browser, "return !player.picture.video.seeking")
     assert browser.execute_script(brightness) == pytest.approx(8 * _shown(browser)[0], abs=3.9)
+
+
+def test_several_people_are_shown_and_one_is_chosen(opened, make_walk, tmp_path):
+    first, second = make_walk(60), make_walk(60)
+    late = replace(second, time_s=second.time_s + 1, root_mm=second.root_mm + np.array([800, 0, 0]), name="late")
+    write_page([Shown(first, "Anna"), Shown(late, "Ben")], tmp_path / "two.html")
+    browser = opened(tmp_path / "two.html")
+    visible = "return player.stage.bodies.map(body => body.group.visible)"
+    assert browser.execute_script(visible) == [True, False]  # the second one comes a second later
+    browser.execute_script("player.go(45)")
+    assert browser.execute_script(visible) == [True, True]
+    assert browser.execute_script("return player.stage.bodies.map(body => body.frame)") == [45, 15]
+    assert [option.text for option in browser.find_elements(By.CSS_SELECTOR, "#person option")] == ["Anna", "Ben"]
+    browser.execute_script("player.choose(1)")
+    root = late.joints_mm[15, 0] * [1, -1, -1] / 1000
+    np.testing.assert_allclose(browser.execute_script("return player.stage.root(15).toArray()"), root, atol=1e-3)
+    named = [text.split()[0] for text in browser.find_element(By.ID, "intents").text.split("%") if text.strip()]
+    assert named == [name for name, _ in late.top_intents(15)]
+
+
+def test_graph_tells_the_value_at_the_frame(opened, make_walk, tmp_path):
+    motion = make_walk(60)
+    values = np.linspace(-30, 90, 60)
+    values[50] = np.nan
+    write_page(Shown(motion, signals=[Signal("left knee flexion", "°", values)]), tmp_path / "walk.html")
+    browser = opened(tmp_path / "walk.html")
+    assert not browser.find_element(By.CSS_SELECTOR, "#graph .plot").is_displayed()
+    choice, told = (browser.find_element(By.CSS_SELECTOR, f"#graph {tag}") for tag in ("select", "output"))
+    choice.send_keys("left knee")
+    assert browser.find_element(By.CSS_SELECTOR, "#graph .plot").is_displayed()
+    for frame, text in ((0, "-30 °"), (59, "90 °"), (50, "–")):
+        browser.execute_script(f"player.go({frame})")
+        assert told.text == text
+    wrist = motion.skeleton.index("left_wrist")
+    speed = np.linalg.norm(motion.joints_mm[31, wrist] - motion.joints_mm[29, wrist]) / (2 / 30) / 1000
+    browser.execute_script("player.graph.select.value = 'left wrist speed'; player.graph.draw(); player.go(30)")
+    assert float(told.text.split()[0]) == pytest.approx(speed, abs=0.0051)
+
+
+def test_a_range_is_played_over_and_over_and_events_are_jumped_to(opened, make_walk, tmp_path):
+    write_page(Shown(make_walk(60), events=[Event("foot plant", 0.5), Event("release", 1.0)]), tmp_path / "walk.html")
+    browser = opened(tmp_path / "walk.html")
+    marks = browser.find_elements(By.CSS_SELECTOR, "#marks .event")
+    assert [mark.text for mark in marks] == ["foot plant", "release"]
+    browser.execute_script("arguments[0].click()", marks[1])
+    assert _shown(browser) == [30] * 4
+    body = browser.find_element(By.TAG_NAME, "body")
+    body.send_keys("i")
+    browser.execute_script("player.go(34)")
+    body.send_keys("o")
+    assert browser.execute_script("return player.range") == [30, 34]
+    seen = browser.execute_async_script("""
+        const done = arguments[0], seen = new Set(), show = player.show.bind(player);
+        player.show = frame => { seen.add(frame); show(frame); };
+        player.play();
+        setTimeout(() => { player.pause(); done([...seen]); }, 1500);
+    """)
+    assert 30 <= min(seen) <= max(seen) <= 34
+    body.send_keys("l")
+    assert browser.execute_script("return player.range") is None
+
+
+def test_trails_hypotheses_and_the_camera_are_shown_when_asked_for(opened, make_walk, tmp_path):
+    motion = make_walk(40)
+    motion = replace(motion, hypotheses_mm=np.stack([motion.root_relative_mm, motion.root_relative_mm + 30]))
+    write_page(motion, tmp_path / "walk.html")
+    browser = opened(tmp_path / "walk.html")
+    state = (
+        "const {bodies: [body], pyramid} = player.stage; return [body.trails, body.ghosts, pyramid].map(o => o.visible)"
+    )
+    assert browser.execute_script(state) == [False] * 3
+    for name in ("trails", "ghosts", "frustum"):
+        _press(browser, f"#{name}")
+    assert browser.execute_script(state) == [True] * 3
+    browser.execute_script("player.go(20)")
+    ends = np.array(browser.execute_script("return [...player.stage.body.ghostPoints]")).reshape(2, -1, 2, 3)
+    joint, parent = motion.skeleton.bones[4]
+    expected = (motion.hypotheses_mm[1, 20, [joint, parent]] + motion.root_mm[20]) * [1, -1, -1] / 1000
+    np.testing.assert_allclose(ends[1, 4], expected, atol=2e-3)  # m; the page rounds hypotheses to 1 mm
+    trail = "const {start, count} = player.stage.body.trails.children[0].geometry.drawRange; return [start, count]"
+    assert browser.execute_script(trail) == [0, 21]
+    with _still(browser):
+        _press(browser, "[data-view=camera]")
+    assert browser.execute_script(state) == [True, True, False]  # its own pyramid is not seen from the camera
+
+
+def test_a_page_without_hypotheses_or_company_offers_neither(opened, page):
+    browser = opened(page)
+    assert not browser.find_element(By.ID, "ghosts").is_displayed()
+    assert not browser.find_element(By.ID, "person").is_displayed()
+
+
+def test_the_cameras_view_has_the_video_behind_it(opened, make_walk, tmp_path):
+    motion = make_walk(5)
+    with mp4_writer(tmp_path / "clip.mp4", (640, 480), 30.0, quality=20) as write:
+        for time_s in motion.time_s:
+            write(float(time_s), np.full((480, 640, 3), (20, 220, 20), np.uint8))
+    write_page(motion, tmp_path / "walk.html", tmp_path / "clip.mp4")
+    browser = opened(tmp_path / "walk.html")
+    _wait(browser, "return player.picture.video.readyState >= 2 && !player.picture.video.seeking")
+    green = """
+        const gl = player.stage.renderer.getContext(), pixel = new Uint8Array(4);
+        player.stage.texture.needsUpdate = true;
+        player.stage.render();
+        gl.readPixels(gl.drawingBufferWidth / 2, gl.drawingBufferHeight * 0.9, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, pixel);
+        return pixel[1] > 180 && pixel[0] < 90 && pixel[2] < 90;
+    """
+    assert not browser.execute_script(green)
+    with _still(browser):
+        _press(browser, "[data-view=camera]")
+    assert browser.execute_script(green)
 
 
 def test_one_frame_opens_and_plays(opened, make_walk, tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dreampose3d.camera import Camera
-from dreampose3d.viewer.page import pack, read_page, unpack, write_page
+from dreampose3d.viewer.page import Event, Shown, Signal, pack, read_page, unpack, write_page
 
 
 class _Tags(HTMLParser):
@@ -126,6 +126,30 @@ def test_reading_another_page_says_what_was_expected(tmp_path):
     (tmp_path / "other.html").write_text("<html></html>")
     with pytest.raises(ValueError, match=r"other\.html: expected a page written by dreampose3d"):
         read_page(tmp_path / "other.html")
+
+
+def test_page_carries_company_signals_events_and_hypotheses(make_walk, tmp_path):
+    motion = make_walk(20)
+    hypotheses = np.stack([motion.root_relative_mm, motion.root_relative_mm + 40.0])
+    angle = np.linspace(0, 90, 20)
+    first = Shown(replace(motion, hypotheses_mm=hypotheses), "A", [Signal("knee", "°", angle)], [Event("plant", 0.2)])
+    write_page([first, make_walk(10)], tmp_path / "two.html")
+    data = read_page(tmp_path / "two.html")
+    assert (data["label"], data["events"]) == ("A", [{"name": "plant", "time_s": 0.2}])
+    assert [data["signals"][0][key] for key in ("name", "unit")] == ["knee", "°"]
+    np.testing.assert_allclose(unpack(data["signals"][0]["values"]), angle, atol=5e-4)
+    np.testing.assert_allclose(unpack(data["hypotheses_mm"]), hypotheses.swapaxes(0, 1), atol=0.5)
+    (other,) = data["others"]
+    assert (other["hypotheses_mm"], other["signals"], other["events"]) == (None, [], [])
+    assert unpack(other["root_mm"]).shape == (10, 3)
+
+
+def test_nothing_to_show_and_signals_of_another_length_are_refused(make_walk, tmp_path):
+    with pytest.raises(ValueError, match="at least one motion to show, got none"):
+        write_page([], tmp_path / "none.html")
+    with pytest.raises(ValueError, match="knee: expected a value for each of 5 frames, got 4"):
+        write_page(Shown(make_walk(5), signals=[Signal("knee", "°", np.zeros(4))]), tmp_path / "short.html")
+    assert not list(tmp_path.iterdir())
 
 
 def test_unwritable_place_leaves_nothing(walk, tmp_path):

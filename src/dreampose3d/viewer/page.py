@@ -12,7 +12,8 @@ import json
 import re
 import tempfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from importlib.resources import files
 from importlib.util import find_spec
 from itertools import chain
@@ -28,7 +29,7 @@ from dreampose3d.sequence import LiftedMotion
 from dreampose3d.skeleton import Skeleton
 from dreampose3d.viewer.mp4 import frames_of, mp4_writer
 
-_SCRIPTS = ("data.js", "stage.js", "picture.js", "timeline.js", "player.js")
+_SCRIPTS = ("data.js", "body.js", "stage.js", "picture.js", "timeline.js", "graph.js", "player.js")
 _VIDEO_SIDE_PX = 480  # of the longer side
 _SHOWN_INTENTS = 3
 _BONE_RADIUS_MM = {
@@ -40,23 +41,58 @@ _OTHER_RADIUS_MM = 40
 _HEAD_RADIUS_MM = 95
 
 
-def write_page(motion: LiftedMotion, path: Path, video: Path | None = None) -> None:
+@dataclass(frozen=True)
+class Signal:
+    """One number over time, for the graph."""
+
+    name: str
+    unit: str
+    values: Float[ndarray, " N"]
+
+
+@dataclass(frozen=True)
+class Event:
+    """A moment with a name, marked on the timeline."""
+
+    name: str
+    time_s: float
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A motion on the page, with what is drawn beside it."""
+
+    motion: LiftedMotion
+    label: str = ""
+    """What the choice of persons calls it."""
+    signals: Sequence[Signal] = ()
+    events: Sequence[Event] = ()
+
+
+def write_page(
+    shown: LiftedMotion | Shown | Sequence[LiftedMotion | Shown], path: Path, video: Path | None = None
+) -> None:
     """Write the page.
 
     Args:
-        motion: What to show.
+        shown: What to show: one motion, or several on the clock and in the camera of the first: people of one clip, or
+            results to compare.
         path: The HTML file; written whole or not at all.
         video: The clip that it was lifted from: goes into the page re-encoded, at most 480 px a side, under the 2D
             input. Left out, and the page says so, where PyAV (extra `video`) is not installed.
 
     Raises:
-        ValueError: If the video cannot be read.
+        ValueError: If there is nothing to show, a signal is not as long as its motion, or the video cannot be read.
         OSError: If the page cannot be written.
     """
-    clip = None if video is None else _small_video(motion, video)
+    everyone = [_shown(one) for one in (shown if isinstance(shown, Sequence) else [shown])]
+    if not everyone:
+        raise ValueError("expected at least one motion to show, got none")
+    clip = None if video is None else _small_video(everyone[0].motion, video)
     left_out = video is not None and clip is None
     note = 'video left out: it needs pip install "dreampose3d[video]"' if left_out else ""
-    page = _page(_data(motion) | {"video": clip, "note": note})
+    first, *others = map(_data, everyone)
+    page = _page(first | {"others": others, "video": clip, "note": note})
     with atomic_write(path) as temporary:
         temporary.write_text(page, encoding="utf-8", newline="\n")
 
@@ -125,12 +161,29 @@ def _sha256(text: str) -> str:
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _data(motion: LiftedMotion) -> dict[str, Any]:
-    """Everything that the page shows, as JSON: camera frame, mm and px as in `LiftedMotion`."""
+def _shown(one: LiftedMotion | Shown) -> Shown:
+    return one if isinstance(one, Shown) else Shown(one)
+
+
+def _data(one: Shown) -> dict[str, Any]:
+    """Everything that the page shows of one motion, as JSON: camera frame, mm and px as in `LiftedMotion`."""
+    motion = one.motion
+    for signal in one.signals:
+        if len(signal.values) != len(motion):
+            raise ValueError(
+                f"{signal.name}: expected a value for each of {len(motion)} frames, got {len(signal.values)}"
+            )
     shown = _intents_shown(motion)
     camera = motion.camera
+    hypotheses = motion.hypotheses_mm
     return {
         "name": motion.name,
+        "label": one.label,
+        "signals": [
+            {"name": signal.name, "unit": signal.unit, "values": pack(signal.values, "int32", 1e-3)}
+            for signal in one.signals
+        ],
+        "events": [asdict(event) for event in one.events],
         "fps": motion.fps,
         "facts": _facts(motion),
         "ground": f"grid 1 m, through the lowest foot, level with the {'world' if camera.posed else 'camera'}",
@@ -150,6 +203,7 @@ def _data(motion: LiftedMotion) -> dict[str, Any]:
         "keypoints_px": pack(motion.keypoints_px, "int16", 0.1),
         "confidence": pack(motion.confidence, "int16", 0.01),
         "intent_probability": pack(motion.intent_probability[:, shown], "int16", 1e-3),
+        "hypotheses_mm": None if hypotheses is None else pack(hypotheses.swapaxes(0, 1), "int16", 1.0),
     }
 
 

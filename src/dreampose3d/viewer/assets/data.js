@@ -18,14 +18,26 @@ async function inflate(bytes) {
   return new Response(stream).arrayBuffer();
 }
 
+// Everyone on the page; the first one's clock is the page's.
+const loadEveryone = json => Promise.all([json, ...json.others].map(loadMotion));
+
 async function loadMotion(json) {
   const names = ["time_s", "root_mm", "root_relative_mm", "spread_mm", "keypoints_px", "confidence", "intent_probability"];
+  if (json.hypotheses_mm) names.push("hypotheses_mm");
   const arrays = await Promise.all(names.map(name => unpack(json[name])));
   const motion = {...json, ...Object.fromEntries(names.map((name, i) => [name, arrays[i]]))};
   motion.frames = motion.time_s.length;
+  motion.hypotheses = json.hypotheses_mm ? json.hypotheses_mm.shape[1] : 0;
+  motion.signals = await Promise.all(json.signals.map(async signal => ({...signal, values: await unpack(signal.values)})));
   motion.joints = motion.skeleton.joints.length;
   motion.bones = motion.skeleton.parents.map((parent, joint) => [joint, parent]).filter(([, parent]) => parent >= 0);
   return motion;
+}
+
+// Whether someone is to be seen at a time, s.
+function present(motion, time) {
+  const last = motion.frames - 1;
+  return time > motion.time_s[0] - 0.5 / motion.fps && time < motion.time_s[last] + 1.5 / motion.fps;
 }
 
 // The last frame that is shown at a time, s.
@@ -51,3 +63,7 @@ function quantile(values, share) {
 }
 
 const SIDE_COLOUR = {left: "#0072b2", right: "#d55e00", "": "#8d97a5"};
+
+// Those beside the first one are tinted: Okabe and Ito's other colours.
+const TINTS = ["", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#f0e442"];
+const tintOf = index => index ? TINTS[1 + (index - 1) % (TINTS.length - 1)] : "";

@@ -1,8 +1,9 @@
 // The 2D input: the video, if the page carries it, and the keypoints drawn over it.
 
 class Picture {
-  constructor(motion, panel) {
-    this.motion = motion;
+  constructor(everyone, panel) {
+    this.everyone = everyone;
+    const motion = this.motion = everyone[0];
     this.panel = panel;
     this.canvas = panel.querySelector("canvas");
     this.video = null;
@@ -13,7 +14,7 @@ class Picture {
     }
     new ResizeObserver(() => this.resize()).observe(panel);
     panel.parentElement.style.setProperty("--image", motion.camera.size_px[0] / motion.camera.size_px[1]);
-    this.frame = 0;
+    this.time = motion.time_s[0];
     this.resize();
   }
 
@@ -34,11 +35,11 @@ class Picture {
         width: `${imageWidth * this.scale}px`, height: `${imageHeight * this.scale}px`,
       });
     }
-    this.show(this.frame);
+    this.show(this.time);
   }
 
-  show(frame) {
-    this.frame = frame;
+  show(time) {
+    this.time = time;
     const {motion, scale} = this;
     const draw = this.canvas.getContext("2d");
     draw.setTransform(1, 0, 0, 1, 0, 0);
@@ -48,6 +49,12 @@ class Picture {
       draw.fillStyle = "#fbfcfd";
       draw.fillRect(0, 0, motion.camera.size_px[0] * scale, motion.camera.size_px[1] * scale);
     }
+    this.frame = frameAt(motion, time);
+    this.everyone.forEach((person, i) => { if (present(person, time)) this.drawPerson(draw, person, frameAt(person, time), tintOf(i)); });
+  }
+
+  drawPerson(draw, motion, frame, tint) {
+    const {scale} = this, colourOf = joint => tint || SIDE_COLOUR[motion.skeleton.sides[joint]];
     draw.lineCap = "round";
     const at = joint => [0, 1].map(axis => motion.keypoints_px[(frame * motion.joints + joint) * 2 + axis] * scale);
     const sure = joint => Math.min(1, 0.15 + 0.85 * motion.confidence[frame * motion.joints + joint]);
@@ -55,7 +62,7 @@ class Picture {
       const [a, b] = [at(joint), at(parent)];
       if (![...a, ...b].every(Number.isFinite)) continue;
       draw.globalAlpha = Math.min(sure(joint), sure(parent));
-      for (const [width, colour] of [[5, "rgb(255 255 255 / 75%)"], [2.5, SIDE_COLOUR[motion.skeleton.sides[joint]]]]) {
+      for (const [width, colour] of [[5, "rgb(255 255 255 / 75%)"], [2.5, colourOf(joint)]]) {
         draw.lineWidth = width;
         draw.strokeStyle = colour;
         draw.beginPath();
@@ -69,7 +76,7 @@ class Picture {
       if (!Number.isFinite(x + y)) continue;
       draw.globalAlpha = sure(joint);
       draw.fillStyle = "#ffffff";
-      draw.strokeStyle = SIDE_COLOUR[motion.skeleton.sides[joint]];
+      draw.strokeStyle = colourOf(joint);
       draw.lineWidth = 1.5;
       draw.beginPath();
       draw.arc(x, y, 3, 0, 2 * Math.PI);

@@ -1,8 +1,5 @@
-// The 3D view: a skeleton with volume on the ground, lit softly, turned by mouse, touch and keys.
+// The 3D view: everyone on the ground, lit softly, with the camera that saw them; turned by mouse, touch and keys.
 // The scene is in metres, y up: camera frame (x, y, z) -> (x, -y, -z), then turned so that "up" is y.
-
-// White where a joint is certain, then darker and darker: the order is told by lightness alone.
-const RAMP = ["#ffffff", "#e3b7e0", "#a24aa5", "#3c0a4a"];
 
 // Lines every metre and, fainter, every half, one pixel wide, fading out where they crowd and away from the person.
 const GRID = {
@@ -28,14 +25,20 @@ const GRID = {
 };
 
 class Stage {
-  constructor(motion, canvas) {
-    this.motion = motion;
+  constructor(everyone, canvas, video) {
+    this.everyone = everyone;
+    this.motion = everyone[0];
     this.canvas = canvas;
     this.renderer = new THREE.WebGLRenderer({canvas, antialias: true});
     this.renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
     this.renderer.shadowMap.enabled = true;
-    this.place();
-    this.build();
+    this.spreadFull = this.fullSpread();
+    const [ux, uy, uz] = this.motion.camera.up;
+    this.turn = new THREE.Quaternion().setFromUnitVectors(new THREE.Vector3(ux, -uy, -uz), new THREE.Vector3(0, 1, 0));
+    this.bodies = everyone.map((motion, i) => new Body(motion, this.turn, tintOf(i), this.spreadFull));
+    this.body = this.bodies[0];
+    this.ground = quantile(this.bodies.flatMap(body => [...body.lowest]), 0.05) - 0.055; // the ankle's own height, as drawn
+    this.build(video);
     this.lens = new THREE.PerspectiveCamera(32, 1, 0.05, 200);
     this.controls = new THREE.OrbitControls(this.lens, canvas);
     this.controls.enableDamping = false;
@@ -51,45 +54,34 @@ class Stage {
     this.resize();
   }
 
-  // All joints of all frames in scene coordinates, and where the ground is.
-  place() {
-    const {motion} = this, {frames, joints} = motion;
-    const [ux, uy, uz] = motion.camera.up;
-    this.turn = new THREE.Quaternion().setFromUnitVectors(new THREE.Vector3(ux, -uy, -uz), new THREE.Vector3(0, 1, 0));
-    const points = this.points = new Float32Array(frames * joints * 3), lowest = new Float32Array(frames);
-    const point = new THREE.Vector3();
-    for (let frame = 0; frame < frames; frame++) {
-      lowest[frame] = Infinity;
-      for (let joint = 0; joint < joints; joint++) {
-        const at = (frame * joints + joint) * 3;
-        const [x, y, z] = [0, 1, 2].map(axis => (motion.root_mm[frame * 3 + axis] + motion.root_relative_mm[at + axis]) / 1000);
-        point.set(x, -y, -z).applyQuaternion(this.turn).toArray(points, at);
-        lowest[frame] = Math.min(lowest[frame], point.y);
-      }
-    }
-    this.ground = quantile(lowest, 0.05) - 0.055; // the ankle's own height, as thick as it is drawn
+  // The spread at which the scale of uncertainty ends: a round number that few joints exceed.
+  fullSpread() {
+    const full = quantile(this.everyone.flatMap(motion => [...motion.spread_mm]), 0.98);
+    return [10, 20, 40, 60, 100, 150, 200, 300, 500].find(step => step >= full) ?? Math.ceil(full / 500) * 500;
   }
 
-  joint(frame, joint, target = new THREE.Vector3()) {
-    return target.fromArray(this.points, (frame * this.motion.joints + joint) * 3);
+  joint(frame, joint) {
+    return this.body.joint(frame, joint);
   }
 
   root(frame) {
-    return this.joint(frame, Math.max(0, this.motion.skeleton.parents.indexOf(-1)));
+    return this.body.root(frame);
   }
 
-  // The box around the root's path over the ground: how far the person gets, and its middle.
+  // The box around everyone's path over the ground: how far they get, and its middle.
   path() {
     const low = new THREE.Vector3(Infinity, 0, Infinity), high = new THREE.Vector3(-Infinity, 0, -Infinity);
-    for (let frame = 0; frame < this.motion.frames; frame++) {
-      const root = this.root(frame).setY(0);
-      low.min(root);
-      high.max(root);
+    for (const body of this.bodies) {
+      for (let frame = 0; frame < body.motion.frames; frame++) {
+        const root = body.root(frame).setY(0);
+        low.min(root);
+        high.max(root);
+      }
     }
     return {span: high.distanceTo(low), middle: low.add(high).multiplyScalar(0.5)};
   }
 
-  build() {
+  build(video) {
     const room = new THREE.Color("#eef1f5");
     this.scene = new THREE.Scene();
     this.scene.background = room;
@@ -102,7 +94,8 @@ class Stage {
     Object.assign(this.sun.shadow.camera, {left: -1.8, right: 1.8, top: 1.8, bottom: -1.8, near: 0.5, far: 9});
     this.scene.add(this.sun, this.sun.target);
     this.buildGround();
-    this.buildBody();
+    this.buildCamera(video);
+    for (const body of this.bodies) this.scene.add(body.group);
   }
 
   buildGround() {
@@ -119,37 +112,89 @@ class Stage {
     grid.position.set(start.x, this.ground - 0.002, start.z);
     this.middle = grid.material.uniforms.middle.value;
     this.scene.add(grid);
-    const path = new Float32Array(this.motion.frames * 3);
-    for (let frame = 0; frame < this.motion.frames; frame++) this.root(frame).setY(this.ground + 0.003).toArray(path, frame * 3);
-    const line = new THREE.BufferGeometry().setAttribute("position", new THREE.BufferAttribute(path, 3));
-    const trail = new THREE.Line(line, new THREE.LineBasicMaterial({color: "#7d8794"}));
-    trail.frustumCulled = false;
-    this.scene.add(trail);
+    this.bodies.forEach((body, i) => {
+      const points = Array.from({length: body.motion.frames}, (_, frame) => body.root(frame).setY(this.ground + 0.003));
+      const line = new THREE.BufferGeometry().setFromPoints(points);
+      const path = new THREE.Line(line, new THREE.LineBasicMaterial({color: tintOf(i) || "#7d8794"}));
+      path.frustumCulled = false;
+      this.scene.add(path);
+    });
   }
 
-  // Bones are cylinders in the colour of their side, joints balls in the colour of their uncertainty.
-  buildBody() {
-    const {bones, joints, skeleton} = this.motion;
-    const skin = () => new THREE.MeshLambertMaterial();
-    this.limbs = new THREE.InstancedMesh(new THREE.CylinderGeometry(1, 1, 1, 28, 1, true), skin(), bones.length);
-    this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1, 20, 14), skin(), joints);
-    bones.forEach(([joint], i) => this.limbs.setColorAt(i, new THREE.Color(SIDE_COLOUR[skeleton.sides[joint]])));
-    for (let joint = 0; joint < joints; joint++) this.balls.setColorAt(joint, new THREE.Color());
-    this.ramp = RAMP.map(colour => new THREE.Color(colour));
-    const full = quantile(this.motion.spread_mm, 0.98);
-    this.spreadFull = [10, 20, 40, 60, 100, 150, 200, 300, 500].find(step => step >= full) ?? Math.ceil(full / 500) * 500;
-    for (const mesh of [this.limbs, this.balls]) {
-      mesh.castShadow = true;
-      mesh.frustumCulled = false;
-      mesh.instanceMatrix.setUsage(THREE.DynamicDrawUsage);
-      this.scene.add(mesh);
+  // The camera that saw this: its pyramid, closed behind everyone by the image, which shows the video where there is one.
+  buildCamera(video) {
+    const {size_px: [width, height], focal_px: [fx, fy], center_px: [cx, cy]} = this.motion.camera;
+    const depths = this.everyone.flatMap(motion => Array.from({length: motion.frames}, (_, i) => motion.root_mm[3 * i + 2] / 1000));
+    const far = quantile(depths, 1) + 1.2;
+    const corner = (x, y) => new THREE.Vector3((x - cx) / fx * far, -(y - cy) / fy * far, -far).applyQuaternion(this.turn);
+    const corners = [corner(0, 0), corner(width, 0), corner(width, height), corner(0, height)], eye = new THREE.Vector3();
+    const edges = corners.flatMap((point, i) => [eye, point, point, corners[(i + 1) % 4]]);
+    this.pyramid = new THREE.LineSegments(new THREE.BufferGeometry().setFromPoints(edges),
+      new THREE.LineBasicMaterial({color: "#7d8794", transparent: true, opacity: 0.7}));
+    this.screen = null;
+    this.cameraShown = false;
+    this.pyramid.visible = false;
+    this.scene.add(this.pyramid);
+    if (!video) return;
+    const plane = new THREE.BufferGeometry().setFromPoints([corners[0], corners[3], corners[1], corners[2]]);
+    plane.setAttribute("uv", new THREE.BufferAttribute(new Float32Array([0, 1, 0, 0, 1, 1, 1, 0]), 2));
+    plane.setIndex([0, 1, 2, 2, 1, 3]);
+    this.texture = new THREE.VideoTexture(video);
+    this.texture.colorSpace = THREE.SRGBColorSpace;
+    this.screen = new THREE.Mesh(plane, new THREE.MeshBasicMaterial({map: this.texture, side: THREE.DoubleSide, fog: false, toneMapped: false}));
+    this.screen.visible = false;
+    this.scene.add(this.screen);
+    for (const event of ["seeked", "loadeddata"]) {
+      video.addEventListener(event, () => {
+        this.texture.needsUpdate = true;
+        this.draw();
+      });
     }
   }
 
-  show(frame) {
-    const moved = this.root(frame).sub(this.root(this.frame)).setY(0);
+  // The pyramid is seen from outside only; from the camera itself there is the video, if any.
+  showCamera(shown) {
+    this.cameraShown = shown;
+    this.arrangeCamera();
+    this.draw();
+  }
+
+  arrangeCamera() {
+    const inside = this.viewName === "camera";
+    this.pyramid.visible = this.cameraShown && !inside;
+    if (this.screen) this.screen.visible = this.cameraShown || inside;
+  }
+
+  showTrails(shown) {
+    for (const body of this.bodies) body.trails.visible = shown;
+    this.draw();
+  }
+
+  showGhosts(shown) {
+    for (const body of this.bodies) {
+      if (!body.ghosts) continue;
+      body.ghosts.visible = shown;
+      if (shown) body.poseGhosts(Math.max(0, body.frame));
+    }
+    this.draw();
+  }
+
+  // Whom the views and the ground's middle follow.
+  choose(index) {
+    this.body = this.bodies[index];
+    this.lastRoot = null;
+    this.frame = Math.max(0, this.body.frame);
+    if (this.viewName) this.view(this.viewName);
+  }
+
+  show(time) {
+    for (const body of this.bodies) {
+      body.group.visible = present(body.motion, time);
+      body.show(frameAt(body.motion, time));
+    }
+    const {frame} = this.body, last = this.lastRoot ?? this.root(frame), moved = this.root(frame).sub(last).setY(0);
     this.frame = frame;
-    this.pose(frame);
+    this.lastRoot = this.root(frame);
     if (this.following) {
       this.lens.position.add(moved);
       this.controls.target.add(moved);
@@ -160,31 +205,6 @@ class Stage {
     this.sun.target.position.copy(root);
     this.sun.position.copy(root).add(new THREE.Vector3(-1.3, 3.4, 1.9));
     this.draw();
-  }
-
-  pose(frame) {
-    const {bones, joints, skeleton, spread_mm: spread} = this.motion;
-    const up = new THREE.Vector3(0, 1, 0), [a, b, along] = [0, 0, 0].map(() => new THREE.Vector3());
-    const turn = new THREE.Quaternion(), size = new THREE.Vector3(), matrix = new THREE.Matrix4(), colour = new THREE.Color();
-    bones.forEach(([joint, parent], i) => {
-      this.joint(frame, joint, a);
-      this.joint(frame, parent, b);
-      const length = along.subVectors(a, b).length(), radius = skeleton.bone_mm[joint] / 1000;
-      turn.setFromUnitVectors(up, along.normalize());
-      this.limbs.setMatrixAt(i, matrix.compose(a.add(b).multiplyScalar(0.5), turn, size.set(radius, length, radius)));
-    });
-    for (let joint = 0; joint < joints; joint++) {
-      const radius = skeleton.ball_mm[joint] / 1000;
-      this.balls.setMatrixAt(joint, matrix.compose(this.joint(frame, joint, a), turn.identity(), size.set(radius, radius, radius)));
-      this.balls.setColorAt(joint, this.uncertainty(spread[frame * joints + joint], colour));
-    }
-    this.limbs.instanceMatrix.needsUpdate = this.balls.instanceMatrix.needsUpdate = this.balls.instanceColor.needsUpdate = true;
-  }
-
-  uncertainty(mm, colour) {
-    const place = Math.min(1, Math.max(0, mm / this.spreadFull || 0)) * (this.ramp.length - 1);
-    const from = Math.min(Math.floor(place), this.ramp.length - 2);
-    return colour.lerpColors(this.ramp[from], this.ramp[from + 1], place - from);
   }
 
   // Where the lens stands and looks, and how wide, for each named view.
@@ -213,7 +233,7 @@ class Stage {
   }
 
   leftOfPerson() {
-    const [left, right] = ["left_hip", "right_hip"].map(name => this.motion.skeleton.joints.indexOf(name));
+    const [left, right] = ["left_hip", "right_hip"].map(name => this.body.motion.skeleton.joints.indexOf(name));
     if (left < 0 || right < 0) return new THREE.Vector3(1, 0, 0);
     const across = this.joint(this.frame, left).sub(this.joint(this.frame, right)).setY(0);
     return across.length() > 1e-3 ? across.normalize() : new THREE.Vector3(1, 0, 0);
@@ -236,6 +256,7 @@ class Stage {
       if (t < 1) requestAnimationFrame(step);
     };
     this.viewName = name;
+    this.arrangeCamera();
     this.onview(name);
     step();
   }
@@ -243,6 +264,7 @@ class Stage {
   leaveView() {
     this.flight = null;
     this.viewName = "";
+    this.arrangeCamera();
     this.onview("");
   }
 

@@ -1,4 +1,4 @@
-// The band under the scrubber: the probability of each intent over time, stacked.
+// The band under the scrubber: the probability of each intent over time, stacked; with the loop's range and the events.
 
 // Paul Tol's muted colours, without those close to the blue and vermilion of the sides; the rest share one grey.
 const INTENT_COLOURS = ["#44aa99", "#ddcc77", "#aa4499", "#88ccee", "#999933"];
@@ -8,15 +8,16 @@ const intentColour = rank => INTENT_COLOURS[rank] ?? OTHER_COLOUR;
 
 class Timeline {
   constructor(motion, box) {
-    this.motion = motion;
+    this.motion = this.person = motion;
     this.canvas = box.querySelector("canvas");
     this.playhead = box.querySelector("#playhead");
+    this.marks = box.querySelector("#marks");
     this.draw();
     new ResizeObserver(() => this.draw()).observe(box);
   }
 
   draw() {
-    const {motion, canvas} = this;
+    const {person: motion, canvas} = this;
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
     const height = canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
@@ -36,7 +37,7 @@ class Timeline {
 
   // The mean over a stretch of the timeline (0 to 1), between frames where it is shorter than one.
   probability(intent, from, to) {
-    const {motion} = this, last = motion.frames - 1;
+    const {person: motion} = this, last = motion.frames - 1;
     const at = frame => motion.intent_probability[frame * motion.intents.length + intent];
     if ((to - from) * last <= 1) {
       const place = (from + to) / 2 * last, frame = Math.floor(place);
@@ -47,8 +48,33 @@ class Timeline {
     return sum / Math.max(1, count);
   }
 
+  // Another person's intents, over the clock of the first one.
+  choose(person) {
+    this.person = person;
+    this.draw();
+  }
+
   show(frame) {
-    this.playhead.style.left = `${frame / Math.max(1, this.motion.frames - 1) * 100}%`;
+    this.playhead.style.left = this.placeOf(frame);
+  }
+
+  placeOf(frame) {
+    return `${frame / Math.max(1, this.motion.frames - 1) * 100}%`;
+  }
+
+  // The range that is played over and over, and a button at each event.
+  mark(range, events, go) {
+    const loop = element("div", {className: "loop", hidden: !range});
+    if (range) Object.assign(loop.style, {left: this.placeOf(range[0]), right: `${100 - parseFloat(this.placeOf(range[1]))}%`});
+    const buttons = events.map(({name, time_s: time}) => {
+      const frame = frameAt(this.motion, time + 0.5 / this.motion.fps);
+      const button = element("button", {type: "button", className: "event", title: `${name}, ${time.toFixed(2)} s`, onclick: () => go(frame)}, name);
+      button.style.left = this.placeOf(frame);
+      if (frame > 0.8 * this.motion.frames) button.classList.add("leftwards");
+      return button;
+    });
+    this.marks.classList.toggle("with-events", events.length > 0);
+    this.marks.replaceChildren(loop, ...buttons);
   }
 
   // The frame under a pointer.
