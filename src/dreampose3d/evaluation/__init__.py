@@ -1,7 +1,7 @@
 """A lifter and recorded motion in, the tables out: one protocol a file (docs/evaluation.md)."""
 
+from dreampose3d.evaluation.counting import AGGREGATIONS
 from dreampose3d.evaluation.mocap import (
-    AGGREGATIONS,
     METRICS,
     EvaluationConfig,
     FilmedClip,
@@ -10,8 +10,8 @@ from dreampose3d.evaluation.mocap import (
     format_table,
     stable_seed,
     static_camera,
-    write_result,
 )
+from dreampose3d.evaluation.tables import write_result
 
 __all__ = [
     "AGGREGATIONS",

@@ -1,9 +1,8 @@
 """The mocap protocol: recorded motion, four virtual cameras a clip, a lifter in, a table out (docs/evaluation.md)."""
 
 import hashlib
-import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from itertools import starmap
 from pathlib import Path
@@ -18,26 +17,13 @@ from dreampose3d.camera import Camera
 from dreampose3d.data.cameras import look_at
 from dreampose3d.data.mocap import MocapClip, read_mocap
 from dreampose3d.data.noise import add_detector_noise
-from dreampose3d.files import atomic_write
-from dreampose3d.hypotheses import j_agg, j_agg_given_root, oracle_j_best, oracle_p_best, p_agg
+from dreampose3d.evaluation.counting import AGGREGATIONS, Predict, Tally, assembled, lifted
+from dreampose3d.evaluation.tables import Report, Table, to_csv, to_markdown
 from dreampose3d.metrics import acceleration_error, mpjpe, mpjve, n_mpjpe, p_mpjpe
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import H36M_17
 
 Input = Literal["gt", "noisy"]
-
-Predict = Callable[[PoseSequence, int, int], Tensor]
-"""(2D with its camera, H, K) -> root-relative hypotheses (H, N, J, 3) in the camera frame, mm."""
-
-AGGREGATIONS = {
-    "h1k1": "H=1 K=1",
-    "p_agg": "P-Agg",
-    "j_agg_estimated_root": "J-Agg",
-    "oracle_j_agg_true_root": "J-Agg, true root (oracle)",
-    "oracle_p_best": "P-Best (oracle)",
-    "oracle_j_best": "J-Best (oracle)",
-}
-"""Every way from hypotheses to one pose, in the order of the tables, with its name for people."""
 
 METRICS = {
     "mpjpe_mm": "MPJPE, mm",
@@ -59,7 +45,6 @@ _ROLL_DEGREES = 2.0
 _FOV_DEGREES = 50.0
 _SIZE_PX = (1000, 1000)
 
-_ROOT = H36M_17.parents.index(-1)
 _LIMBS = sorted(H36M_17.left + H36M_17.right)  # hips, knees, ankles, shoulders, elbows, wrists: 1-6 and 11-16
 
 
@@ -78,7 +63,8 @@ class EvaluationConfig:
     steps: int = 1
     """K."""
     eta: float = 0.0
-    flip: bool = True
+    flip: bool | Literal["over"] = True
+    """With the mirrored input, inside every step; "over": over two samplings."""
     seed: int = 0
     weights: str = ""
     weights_sha256: str = ""
@@ -130,17 +116,17 @@ def evaluate_mocap(
     """
     clips = read_mocap(Path(config.data), config.set, config.split)
     frames_in_all = len(AZIMUTHS_DEGREES) * sum(len(clip.joints_mm) for clip in clips)
-    tallies = {action: _Tally() for action in sorted({clip.action for clip in clips})}
+    tallies = {action: Tally(list(METRICS)) for action in sorted({clip.action for clip in clips})}
     windows = frames = 0
     for clip in clips:
         for filmed in film_clip(clip, config.input):
             poses = _assemble(predict, filmed, config)
-            tallies[clip.action].add(poses, _root_relative(filmed.joints_mm), clip.fps)
+            tallies[clip.action].add(_errors(poses, _root_relative(filmed.joints_mm), clip.fps))
             windows += 1 if count_windows is None else count_windows(filmed.sequence)
             frames += len(clip.joints_mm)
             if progress is not None:
                 progress(frames, frames_in_all)
-    overall = sum(tallies.values(), start=_Tally())
+    overall = sum(tallies.values(), start=Tally(list(METRICS)))
     return {
         "overall": overall.means(),
         "actions": {action: tally.means() for action, tally in tallies.items()},
@@ -148,8 +134,8 @@ def evaluate_mocap(
             "clips": len(clips),
             "cameras": len(AZIMUTHS_DEGREES),
             "windows": windows,
-            **overall.counted(),
-            "actions": {action: tally.counted() for action, tally in tallies.items()},
+            **_counted(overall),
+            "actions": {action: _counted(tally) for action, tally in tallies.items()},
         },
         "config": asdict(replace(config, set=clips[0].set_name)),
     }
@@ -204,7 +190,7 @@ def static_camera(joints_mm: Float[Tensor, "N J 3"], index: int, generator: torc
     roll = _ROLL_DEGREES * torch.randn(1, generator=generator, dtype=torch.float64)[0]
     angle = math.radians(AZIMUTHS_DEGREES[index] + _AZIMUTH_JITTER_DEGREES * (2 * azimuth - 1))
     outward = joints_mm.new_tensor((math.cos(angle), math.sin(angle), 0))
-    target = joints_mm[:, _ROOT].mean(0)
+    target = joints_mm[:, H36M_17.root].mean(0)
     rise = _between(_HEIGHT_MM, height) - float(target[2])
     reach = _far_enough(_between(_DISTANCE_MM, distance), joints_mm - target, outward, rise)
     position = target + reach * outward + target.new_tensor((0, 0, rise))
@@ -218,30 +204,26 @@ def stable_seed(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
-def write_result(result: Mapping[str, Any], path: Path) -> None:
-    """Write a result as JSON, whole or not at all.
-
-    Raises:
-        OSError: If the file cannot be written.
-    """
-    with atomic_write(path) as temporary:
-        temporary.write_text(json.dumps(result, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
 def format_table(result: Mapping[str, Any]) -> str:
     """A result as Markdown: all frames, a row per aggregation; then a table per metric, a row per action and in all.
 
     The limb metrics stand in the first table only; JSON has them per action, too.
     """
+    return to_markdown(report(result))
+
+
+def report(result: Mapping[str, Any]) -> Report:
+    """A result as tables (see `format_table`)."""
     config, counts = result["config"], result["counts"]
-    title = (
+    flip = {True: "on", False: "off"}.get(config["flip"], config["flip"])
+    conditions = (
         f"{config['set']} {config['split']}, {config['input']} 2D, weights {config['weights']}, "
-        f"H={config['hypotheses']} K={config['steps']} eta={config['eta']:g} flip={'on' if config['flip'] else 'off'} "
+        f"H={config['hypotheses']} K={config['steps']} eta={config['eta']:g} flip={flip} "
         f"seed={config['seed']}: {counts['clips']} clips x {counts['cameras']} cameras, {counts['windows']} windows, "
         f"{counts['frames']} frames"
     )
     rows = [[name, *starmap(_number, result["overall"][key].items())] for key, name in AGGREGATIONS.items()]
-    parts = [title, _table(["all frames", *METRICS.values()], rows)]
+    tables = [Table(["all frames", *METRICS.values()], rows)]
     lines = [(action, counts["actions"][action], errors) for action, errors in result["actions"].items()]
     lines.append(("all", counts, result["overall"]))
     for metric in (name for name in METRICS if not name.startswith("limb")):
@@ -249,42 +231,25 @@ def format_table(result: Mapping[str, Any]) -> str:
             [name, str(count["frames"]), *(_number(metric, errors[key][metric]) for key in AGGREGATIONS)]
             for name, count, errors in lines
         ]
-        parts.append(_table([METRICS[metric], "frames", *AGGREGATIONS.values()], rows))
-    return "\n\n".join(parts)
+        tables.append(Table([METRICS[metric], "frames", *AGGREGATIONS.values()], rows))
+    return Report(conditions, tables)
 
 
-class _Tally:
-    """Sums and counts per aggregation and metric over frames; two tallies add up."""
+def comma_separated(result: Mapping[str, Any]) -> str:
+    """A result as CSV: a line for each action and aggregation, and for all of them together."""
+    counts = result["counts"]
+    frames = {action: count["frames"] for action, count in counts["actions"].items()} | {"all": counts["frames"]}
+    return to_csv(result["actions"] | {"all": result["overall"]}, frames, {"protocol": "mocap", **result["config"]})
 
-    def __init__(self) -> None:
-        self.sums = torch.zeros(len(AGGREGATIONS), len(METRICS), dtype=torch.float64)
-        self.counts = torch.zeros(len(METRICS), dtype=torch.long)
 
-    def add(self, poses: Float[Tensor, "A N J 3"], true: Float[Tensor, "N J 3"], fps: float) -> None:
-        """Count one clip as one camera sees it."""
-        errors = _errors(poses, true, fps)
-        self.sums += torch.stack([errors[metric].sum(-1) for metric in METRICS], -1)
-        self.counts += torch.tensor([errors[metric].shape[-1] for metric in METRICS])
-
-    def __add__(self, other: "_Tally") -> "_Tally":
-        total = _Tally()
-        total.sums, total.counts = self.sums + other.sums, self.counts + other.counts
-        return total
-
-    def means(self) -> dict[str, dict[str, float]]:
-        values = self.sums / self.counts.clamp_min(1)
-        return {
-            name: dict(zip(METRICS, row, strict=True)) for name, row in zip(AGGREGATIONS, values.tolist(), strict=True)
-        }
-
-    def counted(self) -> dict[str, int]:
-        """How many poses, and pairs and threes of successive poses, the means are over."""
-        count = dict(zip(METRICS, self.counts.tolist(), strict=True))
-        return {
-            "frames": count["mpjpe_mm"],
-            "velocities": count["mpjve_mm_per_s"],
-            "accelerations": count["acceleration_error_m_per_s2"],
-        }
+def _counted(tally: Tally) -> dict[str, int]:
+    """How many poses, and pairs and threes of successive poses, the means are over."""
+    count = dict(zip(METRICS, tally.counts.tolist(), strict=True))
+    return {
+        "frames": count["mpjpe_mm"],
+        "velocities": count["mpjve_mm_per_s"],
+        "accelerations": count["acceleration_error_m_per_s2"],
+    }
 
 
 def _errors(poses: Float[Tensor, "A N J 3"], true: Float[Tensor, "N J 3"], fps: float) -> dict[str, Tensor]:
@@ -303,30 +268,12 @@ def _errors(poses: Float[Tensor, "A N J 3"], true: Float[Tensor, "N J 3"], fps: 
 
 def _assemble(predict: Predict, filmed: FilmedClip, config: EvaluationConfig) -> Float[Tensor, "A N J 3"]:
     """Lift a filmed clip and make one motion of the hypotheses in every way of `AGGREGATIONS`."""
-    many = _hypotheses(predict, filmed, config.hypotheses, config.steps)
-    single = many if config.hypotheses == config.steps == 1 else _hypotheses(predict, filmed, 1, 1)
-    true, rays, confidence = _root_relative(filmed.joints_mm), filmed.rays, filmed.confidence
-    poses = {
-        "h1k1": single[0],
-        "p_agg": p_agg(many),
-        "j_agg_estimated_root": j_agg(many, rays, confidence),
-        "oracle_j_agg_true_root": j_agg_given_root(many, filmed.joints_mm[:, _ROOT], rays, confidence),
-        "oracle_p_best": oracle_p_best(many, true),
-        "oracle_j_best": oracle_j_best(many, true),
-    }
-    return torch.stack([poses[name] for name in AGGREGATIONS])
-
-
-def _hypotheses(predict: Predict, filmed: FilmedClip, count: int, steps: int) -> Float[Tensor, "H N J 3"]:
-    hypotheses = predict(filmed.sequence, count, steps).detach().cpu().double()
-    expected = (count, *filmed.joints_mm.shape)
-    if hypotheses.shape != expected:
-        raise ValueError(f"expected hypotheses of shape {expected} for {filmed.sequence.name}, got {hypotheses.shape}")
-    return hypotheses
+    many, single = lifted(predict, filmed.sequence, config.hypotheses, config.steps, filmed.joints_mm.shape)
+    return assembled(many, single, filmed.joints_mm, H36M_17.root, filmed.rays, filmed.confidence)
 
 
 def _root_relative(joints: Float[Tensor, "N J 3"]) -> Float[Tensor, "N J 3"]:
-    return joints - joints[:, _ROOT, None]
+    return joints - joints[:, H36M_17.root, None]
 
 
 def _between(bounds: tuple[float, float], share: float) -> float:
@@ -362,15 +309,3 @@ def _far_enough(distance: float, offsets: Float[Tensor, "N J 3"], outward: Float
 
 def _number(metric: str, value: float) -> str:
     return f"{value:.2f}" if metric == "acceleration_error_m_per_s2" else f"{value:.1f}"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Markdown that is aligned in plain text, too: words to the left, numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-
-    def line(cells: Sequence[str]) -> str:
-        first, *others = zip(cells, widths, strict=True)
-        return "| " + " | ".join([first[0].ljust(first[1]), *(cell.rjust(width) for cell, width in others)]) + " |"
-
-    rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (width + 1) + ":" for width in widths[1:]), ""])
-    return "\n".join([line(header), rule, *map(line, rows)])
