@@ -79,7 +79,7 @@ def test_frames_are_matched_by_presentation_time(make_walk, tmp_path):
     motion = _without_2d(make_walk(20))
     time_s = np.array([0.0, 2 / 30, 4 / 30, 13 / 30, 15 / 30, 3.0])
     clip = _clip(tmp_path / "clip.mp4", time_s, (640, 480))
-    assert [frame for _, frame, _ in frames_of(motion, clip)] == [0, 2, 4, 13, 15, None]
+    assert [frame for _, frame, _ in frames_of(motion.time_s, motion.fps, clip)] == [0, 2, 4, 13, 15, None]
     write_overlay(motion, tmp_path / "over.mp4", clip)
     times, _, pictures = _decode(tmp_path / "over.mp4")
     np.testing.assert_allclose(times, time_s, atol=1e-3)
@@ -87,6 +87,71 @@ def test_frames_are_matched_by_presentation_time(make_walk, tmp_path):
     assert blue > red + 60
     assert pictures[3][5, 5, 0] == pytest.approx(_GREY + 6, abs=4)  # the clip's own picture behind
     assert int(np.ptp(pictures[5])) < 8  # uncovered: left as it is
+
+
+def test_everyone_is_drawn_and_the_first_ones_intent_is_told(make_walk, tmp_path):
+    first = _without_2d(make_walk(3))
+    second = replace(first, root_mm=first.root_mm + np.array([800, 0, 0]))
+    write_overlay([first, second], tmp_path / "two.mp4")
+    write_overlay(first, tmp_path / "one.mp4")
+    two, one = (_decode(tmp_path / name)[2][1] for name in ("two.mp4", "one.mp4"))
+    red, _, blue = _middle_of_bone(two, second, 1, "left_knee", "left_hip")
+    assert blue > red + 60
+    assert _middle_of_bone(one, second, 1, "left_knee", "left_hip").max() < 60
+    np.testing.assert_allclose(two[440:475, :200].astype(int), one[440:475, :200], atol=12)  # the caption, recoded
+    with pytest.raises(ValueError, match="at least one motion to draw, got none"):
+        write_overlay([], tmp_path / "none.mp4")
+
+
+def _with_tone(path, codec, seconds=2.0, start_s=0.0):
+    """A grey clip at 30 frames/s with a beep from 1.0 s to 1.1 s of its own time."""
+    rate = 48_000
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=30)
+        video.width, video.height, video.pix_fmt = 640, 480, "yuv420p"
+        audio = container.add_stream(codec, rate=rate)
+        audio.layout = "mono"
+        time_s = np.arange(int(seconds * rate)) / rate
+        tone = (0.5 * np.sin(2 * np.pi * 1000 * time_s) * ((time_s >= 1.0) & (time_s < 1.1))).astype(np.float32)
+        sound = av.AudioFrame.from_ndarray(tone[None], format="fltp", layout="mono")
+        sound.sample_rate, sound.pts = rate, 0
+        for resampled in av.AudioResampler(audio.format, "mono", rate).resample(sound):
+            container.mux(audio.encode(resampled))
+        container.mux(audio.encode(None))
+        for i in range(int(seconds * 30)):
+            frame = av.VideoFrame.from_ndarray(np.full((480, 640, 3), _GREY, np.uint8), format="rgb24")
+            frame.pts = i + round(start_s * 30)
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+    return path
+
+
+def _beep(path):
+    """First and last time at which the sound of a video is loud, s, and its codec."""
+    with av.open(str(path)) as container:
+        stream = container.streams.audio[0]
+        loud = []
+        for frame in container.decode(stream):
+            samples = np.abs(frame.to_ndarray().astype(float)).max(0)
+            loud += [frame.time + i / frame.rate for i in np.flatnonzero(samples > 0.2)]
+        return min(loud), max(loud), stream.codec_context.name
+
+
+@pytest.mark.parametrize(("name", "codec", "kept"), [("c.mp4", "aac", "aac"), ("c.mkv", "pcm_s16le", "aac")])
+def test_overlay_keeps_the_sound_in_step(make_walk, tmp_path, name, codec, kept):
+    clip = _with_tone(tmp_path / name, codec)
+    write_overlay(make_walk(60), tmp_path / "walk.mp4", clip)
+    begins, ends, found = _beep(tmp_path / "walk.mp4")
+    assert (begins, ends) == (pytest.approx(1.0, abs=0.03), pytest.approx(1.1, abs=0.03))  # a frame of the codec: 21 ms
+    assert found == kept
+
+
+def test_sound_follows_pictures_that_begin_later(make_walk, tmp_path):
+    """The overlay's first picture is its time 0, so the beep moves with it."""
+    clip = _with_tone(tmp_path / "late.mkv", "aac", start_s=0.5)
+    motion = make_walk(60)
+    write_overlay(replace(motion, time_s=motion.time_s + 0.5), tmp_path / "walk.mp4", clip)
+    assert _beep(tmp_path / "walk.mp4")[0] == pytest.approx(0.5, abs=0.03)
 
 
 def test_overlay_scales_to_the_clip_and_makes_its_size_even(make_walk, tmp_path):

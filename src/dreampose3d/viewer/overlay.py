@@ -1,6 +1,6 @@
 """The clip with what was made of it drawn in: the 2D input, the 3D skeleton seen by the camera, the intent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -12,7 +12,7 @@ from numpy import ndarray
 from dreampose3d.files import atomic_write
 from dreampose3d.lifting.video import video_info
 from dreampose3d.sequence import LiftedMotion
-from dreampose3d.viewer.mp4 import frames_of, mp4_writer
+from dreampose3d.viewer.mp4 import frame_at, frames_of, mp4_writer
 
 Picture = UInt8[ndarray, "height width 3"]
 Colour = tuple[int, int, int]
@@ -24,15 +24,15 @@ _BACKGROUND: Colour = (24, 28, 36)
 _REACH_PX = 20_000.0  # points farther out are not drawn: they are no part of any picture, and overflow the drawing
 
 
-def write_overlay(motion: LiftedMotion, path: Path, video: Path | None = None) -> None:
-    """Write an mp4 of the clip, or of a dark background, with the lift drawn in; same rate, same times, even size.
+def write_overlay(shown: LiftedMotion | Sequence[LiftedMotion], path: Path, video: Path | None = None) -> None:
+    """Write an mp4 of the clip, or of a dark background, with the lift drawn in; same rate, times and sound, even size.
 
     The 2D input is a thin white line, as opaque as it is certain; the reprojected 3D skeleton is thick, blue on the
     person's left and orange on the right; the likeliest intent stands at the bottom. A frame that the motion does not
     cover stays as it is.
 
     Args:
-        motion: What to draw.
+        shown: What to draw: one motion, or everyone in the clip; the captions' intent is the first one's.
         path: The mp4; written whole or not at all.
         video: The clip that it was lifted from.
 
@@ -40,11 +40,26 @@ def write_overlay(motion: LiftedMotion, path: Path, video: Path | None = None) -
         ValueError: If the video cannot be read, or the extra `video` is not installed.
         OSError: If the mp4 cannot be written.
     """
-    size_px = motion.camera.size_px if video is None else video_info(video).size_px
-    artist = _Artist(motion, size_px)
-    with atomic_write(path) as temporary, mp4_writer(temporary, size_px, motion.fps, quality=20) as write:
-        for time_s, frame, picture in _empty(motion) if video is None else frames_of(motion, video):
-            write(time_s, picture if frame is None else artist.draw(picture, frame))
+    everyone = list(shown) if isinstance(shown, Sequence) else [shown]
+    if not everyone:
+        raise ValueError("expected at least one motion to draw, got none")
+    first = everyone[0]
+    size_px = first.camera.size_px if video is None else video_info(video).size_px
+    artists = [_Artist(motion, size_px) for motion in everyone]
+    frames = _empty(first) if video is None else frames_of(first.time_s, first.fps, video)
+    with atomic_write(path) as temporary, mp4_writer(temporary, size_px, first.fps, quality=20, sound=video) as write:
+        for time_s, _, picture in frames:
+            write(time_s, _drawn(artists, picture, time_s))
+
+
+def _drawn(artists: Sequence["_Artist"], picture: Picture, time_s: float) -> Picture:
+    """Everyone who is there at this time, in one picture; the first one's intent last, over all."""
+    picture = np.ascontiguousarray(picture).copy()
+    for artist in reversed(artists):
+        frame = frame_at(artist.motion.time_s, artist.motion.fps, time_s)
+        if frame is not None:
+            artist.draw(picture, frame, captioned=artist is artists[0])
+    return picture
 
 
 def _empty(motion: LiftedMotion) -> Iterator[tuple[float, int | None, Picture]]:
@@ -65,9 +80,8 @@ class _Artist:
         skeleton = motion.skeleton
         self.sides = {j: side for side in ("left", "right") for j in getattr(skeleton, side)}
 
-    def draw(self, picture: Picture, frame: int) -> Picture:
-        """The picture with this frame of the motion in it."""
-        picture = np.ascontiguousarray(picture).copy()
+    def draw(self, picture: Picture, frame: int, captioned: bool = True) -> None:
+        """Draw this frame of the motion into the picture."""
         joints = self.motion.camera.project(torch.from_numpy(self.motion.joints_mm[frame])).numpy() * self.scale
         keypoints = self.motion.keypoints_px[frame] * self.scale
         confidence = self.motion.confidence[frame]
@@ -77,10 +91,9 @@ class _Artist:
         for joint, parent in self.motion.skeleton.bones:
             sure = float(min(confidence[joint], confidence[parent]))
             self._line(picture, keypoints[joint], keypoints[parent], _INPUT, 1.2 * self.unit, sure)
-        if self.motion.intent_names:
+        if self.motion.intent_names and captioned:
             name, probability = self.motion.top_intents(frame, 1)[0]
             self._caption(picture, f"{name}  {probability:.0%}")
-        return picture
 
     def _line(
         self,

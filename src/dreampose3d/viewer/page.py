@@ -254,7 +254,9 @@ def _small_video(motion: LiftedMotion, video: Path) -> dict[str, Any] | None:
     """The part of the clip that the motion covers, small, as base64; None without PyAV."""
     if find_spec("av") is None:
         return None
-    frames = ((time_s, picture) for time_s, frame, picture in frames_of(motion, video) if frame is not None)
+    frames = (
+        (time_s, picture) for time_s, frame, picture in frames_of(motion.time_s, motion.fps, video) if frame is not None
+    )
     first = next(frames, None)
     if first is None:
         raise ValueError(f"{video}: none of its frames is shown at a time of {motion.name}; is it another clip?")
