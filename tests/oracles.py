@@ -72,19 +72,18 @@ def slow_bone_spread(joints: ndarray, parents: tuple[int, ...]) -> list[float]:
     ]
 
 
-def slow_root(joints: ndarray, rays: ndarray, confidence: ndarray) -> ndarray:
-    """One pose (J, 3): the weighted linear equations (2J, 3), stacked row by row and solved thrice by lstsq."""
-    root, depths = np.zeros(3), np.ones(len(joints))
-    for _ in range(3):
-        rows, values = [], []
-        for X, q, c, z in zip(joints, rays, confidence, depths, strict=True):
-            weight = math.sqrt(c) / z
-            for axis in (0, 1):
-                rows.append(weight * np.array([axis == 0, axis == 1, -q[axis]], float))
-                values.append(weight * (q[axis] * X[2] - X[axis]))
-        root = np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0]
-        depths = joints[:, 2] + root[2]
-    return root
+def slow_root(joints: ndarray, rays: ndarray, confidence: ndarray, start: ndarray) -> ndarray:
+    """One pose (J, 3): the root of least reprojection error, joint by joint, by scipy's search from a start."""
+
+    def misses(root: ndarray) -> list[float]:
+        placed = joints + root
+        return [
+            math.sqrt(c) * (x[axis] / x[2] - q[axis])
+            for x, q, c in zip(placed, rays, confidence, strict=True)
+            for axis in (0, 1)
+        ]
+
+    return least_squares(misses, start, x_scale="jac", xtol=1e-14, ftol=1e-14, gtol=1e-14).x
 
 
 def slow_j_agg(hypotheses: ndarray, roots: ndarray, rays: ndarray, confidence: ndarray) -> ndarray:

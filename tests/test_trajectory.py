@@ -1,11 +1,10 @@
-"""The root from reprojection: exact on exact data, equal to row-by-row least squares, unshaken by gaps."""
+"""The root from reprojection: exact on exact data, of least reprojection error, unshaken by gaps."""
 
 import math
 
 import numpy as np
 import pytest
 import torch
-from scipy.optimize import least_squares
 from tests.oracles import slow_root
 
 from dreampose3d import trajectory
@@ -43,29 +42,24 @@ def test_float32_data_places_the_root_within_a_tenth_of_a_millimetre(scene):
     torch.testing.assert_close(root.double(), scene["root"], atol=0.1, rtol=0)
 
 
-def test_each_fit_equals_least_squares_stacked_row_by_row(scene):
+def test_each_fit_has_the_least_reprojection_error(scene):
+    """Whatever the noise: linear least squares alone would come out up to 5 % too near here."""
     generator = torch.Generator().manual_seed(1)
     joints = scene["joints"] + 60 * torch.randn(H, N, J, 3, generator=generator)
     rays = scene["rays"] + 0.01 * torch.randn(N, J, 2, generator=generator)
     confidence = torch.rand(N, J, generator=generator).clamp_min(0.06)
     root = fit_root(joints, rays, confidence)
     for h, f in np.ndindex(H, N):
-        slow = slow_root(joints[h, f].numpy(), rays[f].numpy(), confidence[f].numpy())
-        np.testing.assert_allclose(root[h, f], slow, atol=1e-5)  # mm
+        start = scene["root"][f].numpy()
+        slow = slow_root(joints[h, f].numpy(), rays[f].numpy(), confidence[f].numpy(), start)
+        np.testing.assert_allclose(root[h, f], slow, atol=1.0)  # mm, of 3000: three Gauss-Newton steps
 
 
-def test_reweighting_comes_near_the_least_distance_of_the_rays(scene):
-    """Linear least squares takes the noise in q for spread: 11 px bring the root 1 % nearer, 50 mm at most."""
-    rays = scene["rays"] + 0.01 * torch.randn(N, J, 2, generator=torch.Generator().manual_seed(2))
-    root = fit_root(scene["joints"], rays, scene["confidence"])
-    for joints, q, estimate in zip(scene["joints"], rays, root, strict=True):
-
-        def distances(T, joints=joints, q=q):
-            return (project(joints, torch.from_numpy(T)) - q).numpy().ravel()
-
-        best = least_squares(distances, estimate.numpy())
-        assert (distances(estimate.numpy()) ** 2).sum() <= 1.02 * 2 * best.cost
-        np.testing.assert_allclose(estimate, best.x, atol=60)
+def test_noise_in_the_2d_does_not_bring_the_root_nearer(scene):
+    """300 draws of 10 px (of 1000, 50 degrees): the mean depth is the true one within 3 standard errors."""
+    rays = scene["rays"] + 0.01 * torch.randn(300, N, J, 2, generator=torch.Generator().manual_seed(2))
+    error = (fit_root(scene["joints"].expand(300, N, J, 3), rays, scene["confidence"]) - scene["root"])[..., 2]
+    assert abs(error.mean()) < 3 * error.std() / error.numel() ** 0.5 + 2  # mm
 
 
 def test_hypotheses_are_a_leading_axis(scene):
