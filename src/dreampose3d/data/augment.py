@@ -57,7 +57,7 @@ def augment_poses(
     bones = tilt_parts(bones, draw, config, skeleton)
     bones = rescale_bones(bones, draw, config, skeleton)
     bones = turn_body(bones, draw, config)
-    joints = from_bones(joints_mm[:, :, :1], bones, skeleton)
+    joints = from_bones(joints_mm[:, :, skeleton.root, None], bones, skeleton)
     flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror))
     return torch.where(draw.share(0.5)[:, None, None, None], flipped, joints)
 

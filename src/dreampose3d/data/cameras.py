@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dreampose3d.data.augment import rotation
+from dreampose3d.skeleton import H36M_17, Skeleton
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,10 @@ def look_at(
 
 
 def film(
-    joints_mm: Float[Tensor, "B N J 3"], generator: torch.Generator | None = None, config: VirtualCameras | None = None
+    joints_mm: Float[Tensor, "B N J 3"],
+    generator: torch.Generator | None = None,
+    config: VirtualCameras | None = None,
+    skeleton: Skeleton = H36M_17,
 ) -> Float[Tensor, "B N J 3"]:
     """See each window from a static camera of its own: joints in the camera's frame, mm."""
     config = config or VirtualCameras()
@@ -61,9 +65,10 @@ def film(
     def normal(mean: float, std: float) -> Tensor:
         return mean + std * torch.randn(batch, generator=generator, dtype=joints_mm.dtype)
 
-    path = joints_mm[:, :, :1] - joints_mm[:, :, :1].mean(1, keepdim=True)
+    root = joints_mm[:, :, skeleton.root, None]
+    path = root - root.mean(1, keepdim=True)
     kept = torch.where(uniform(0, 1) < config.panning, uniform(0, 1), 1.0)[:, None, None, None]
-    joints = joints_mm - joints_mm[:, :, :1] + path * kept  # the mean root is the origin
+    joints = joints_mm - root + path * kept  # the mean root is the origin
 
     elevation = torch.deg2rad(
         torch.where(

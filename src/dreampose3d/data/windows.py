@@ -19,6 +19,7 @@ from dreampose3d.data.cameras import VirtualCameras, film
 from dreampose3d.data.conventions import CONVENTIONS, detector_joints
 from dreampose3d.data.mocap import MocapClip
 from dreampose3d.data.noise import DetectorNoise, add_detector_noise
+from dreampose3d.skeleton import H36M_17
 from dreampose3d.view import normalise_view
 
 MILLIMETRES = 1000.0
@@ -53,7 +54,8 @@ class WindowConfig:
 class Batch(NamedTuple):
     """Windows as the network sees them."""
 
-    observed: Float[Tensor, "B N J 3"]
+    observed: Float[Tensor, "B N J D"]
+    """The normalised view with confidence, or (benchmarks) screen coordinates alone."""
     view: Float[Tensor, "B 2"]
     target: Float[Tensor, "B N M J 3"]
     """Root-relative joints in the view's axes, metres, of frames f-(M-1)/2 ... f+(M-1)/2."""
@@ -63,9 +65,13 @@ class Batch(NamedTuple):
     label: Int[Tensor, " B"]
     """Index of the action in the vocabulary, or -1."""
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same on another device."""
+        return Batch(*(part.to(device) for part in self))
+
 
 class MotionBank:
-    """Clips in memory, sampled at any rate."""
+    """Clips of motion capture (Human3.6M's joints) in memory, sampled at any rate."""
 
     def __init__(self, clips: Sequence[MocapClip], labels: Sequence[str], balance: float = 0.6) -> None:
         if not clips:
@@ -125,7 +131,7 @@ def make_batch(
     valid = recorded & _shortened(uniform() < config.short, uniform(), uniform(), frames)
     valid = torch.where(valid.any(1, keepdim=True), valid, recorded)
     observed, condition, turn = _observe(filmed[:, window], rate, valid, config, generator)
-    target = (filmed - filmed[:, :, :1]) @ turn[:, None].transpose(-1, -2) / MILLIMETRES
+    target = (filmed - filmed[:, :, H36M_17.root, None]) @ turn[:, None].transpose(-1, -2) / MILLIMETRES
     shown = torch.stack([target[:, k : k + frames] for k in range(num_poses)], 2)
     shown_valid = torch.stack([inside[:, k : k + frames] for k in range(num_poses)], 2) & valid[..., None]
     time_s = (torch.arange(frames) - (frames - 1) / 2) / rate[:, None]
@@ -163,4 +169,4 @@ def _observe(
     known = torch.rand(batch, generator=generator) >= config.cameras.unknown
     wrong = (config.cameras.unknown_log_focal * torch.randn(batch, generator=generator)).exp()
     rays = rays * torch.where(known, 1.0, wrong)[:, None, None, None]
-    return tuple(normalise_view(rays, confidence, known.float(), valid))  # type: ignore[return-value]
+    return tuple(normalise_view(rays, confidence, known.float(), valid, H36M_17.root))  # type: ignore[return-value]

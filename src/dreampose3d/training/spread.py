@@ -37,7 +37,7 @@ def calibrate_spread(weights: Path, clips: Sequence[MocapClip], options: LiftOpt
         for index, filmed in enumerate(film_clip(clip, "noisy" if number % 2 else "gt")):
             if index == number // 2 % 4:
                 hypotheses = lifter.hypotheses(filmed.sequence, options)
-                true = filmed.joints_mm - filmed.joints_mm[:, :1]
+                true = filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None]
                 errors.append((p_agg(hypotheses) - true).norm(dim=-1))
                 variances.append((hypotheses - hypotheses.mean(0)).square().sum(-1).mean(0))
                 lost.append(filmed.confidence < MISSING_BELOW)
