@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+PACKAGED = {
+    "mocap": "vocabulary.json",
+    "h36m": "vocabulary_h36m.json",
+    "3dhp": "vocabulary_3dhp.json",
+    "pitching": "vocabulary_pitching.json",
+}
+"""The package's own vocabularies: of the motion capture, of Human3.6M's 15 actions, of MPI-INF-3DHP's 7 activities,
+of deliveries and pitches."""
+
 
 @dataclass(frozen=True)
 class Vocabulary:
@@ -26,13 +35,18 @@ class Vocabulary:
         return [self.phrases[label] for label in self.training]
 
 
-def load_vocabulary(path: Path | None = None) -> Vocabulary:
-    """Read a vocabulary file, the package's own if none is named.
+def load_vocabulary(name: str | Path = "mocap") -> Vocabulary:
+    """Read one of the package's vocabularies, by name, or any vocabulary file, by path.
 
     Raises:
+        FileNotFoundError: If there is no such vocabulary.
         ValueError: If the file is not JSON of the form {"training": [label, ...], "phrases": {label: phrase, ...}}.
     """
-    file = path or resources.files("dreampose3d.data") / "vocabulary.json"
+    file = Path(name)
+    if str(name) in PACKAGED:
+        file = Path(str(resources.files("dreampose3d.data") / PACKAGED[str(name)]))
+    if not file.is_file():
+        raise FileNotFoundError(f"no vocabulary {str(name)!r}: expected a file, or one of {', '.join(PACKAGED)}")
     try:
         content = json.loads(file.read_text("utf-8"))
         return Vocabulary(tuple(content["training"]), dict(content["phrases"]))
