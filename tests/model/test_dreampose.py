@@ -10,12 +10,14 @@ from dreampose3d.model.dreampose import (
     DreamPose3DConfig,
     TowerConfig,
     build,
+    empty_tower,
     paper,
     small,
     tiny,
     wiener_gain,
 )
 from dreampose3d.model.text import CLIPTower, MiniLMTower
+from dreampose3d.skeleton import MPI_INF_3DHP_17
 
 
 def lift(model, frames=9, batch=2, seed=0):
@@ -58,11 +60,66 @@ def test_the_papers_form_on_a_small_scale():
     assert lift(model, frames=5).shape == (2, 5, 17, 3)
     assert isinstance(model.prompt.tower, CLIPTower)
     assert model.denoiser.frame.shape == (5, 16)
+    assert float(model.shrink.min()) == 1, "the denoiser sees x_t itself"
+
+
+def test_joints_are_relative_to_the_skeletons_root():
+    torch.manual_seed(0)
+    joints = lift(build(replace(tiny(), skeleton="mpi_inf_3dhp_17"))).detach()
+    at_zero = [joint for joint in range(17) if float(joints[:, :, joint].abs().max()) == 0]
+    assert at_zero == [MPI_INF_3DHP_17.index("pelvis")]
 
 
 def test_a_tower_can_be_brought():
     tower = MiniLMTower(24, 1, 2, 32)
     assert build(tiny(), tower).prompt.tower is tower
+
+
+@pytest.mark.parametrize("tower", [MiniLMTower(24, 1, 2, 32), CLIPTower(24, 2, 3, 48, 16, "gelu")])
+def test_a_towers_shape_is_read_off_it(tower):
+    """An empty tower of that shape takes its weights and does the same with them."""
+    same = empty_tower(TowerConfig.of(tower))
+    same.load_state_dict(tower.state_dict())
+    prompt = torch.randn(1, 77, tower.width)
+    torch.testing.assert_close(same(prompt), tower(prompt), rtol=0, atol=0)
+
+
+def imagine(model, frames=9, batch=2):
+    generator = torch.Generator().manual_seed(0)
+    observed, noise = torch.randn(2, batch, frames, 17, 3, generator=generator)
+    time_s, valid = torch.zeros(batch, frames), torch.ones(batch, frames, dtype=torch.bool)
+    prompt = model.read_intent(observed, time_s, valid)
+    given = (noise, observed, torch.full((batch,), 500), prompt, time_s, valid, torch.zeros(batch, 2))
+    return model.hallucinate(*given), model(*given)
+
+
+def test_the_decoder_imagines_from_one_run_of_the_denoiser():
+    torch.manual_seed(0)
+    model, runs = build(replace(tiny(), num_poses=5)), []
+    model.denoiser.register_forward_hook(lambda *_: runs.append(1))
+    imagined, centre = imagine(model)
+    assert imagined.shape == (2, 9, 5, 17, 3)
+    assert len(runs) == 2
+    torch.testing.assert_close(imagined[:, :, 2], centre)
+
+
+def test_shared_denoisers_differ_by_a_vector_alone():
+    """n runs; at its start, with all vectors zero, each says what the centre says, and inference is one run."""
+    torch.manual_seed(0)
+    model, runs = build(replace(tiny(), num_poses=3, imagine="denoisers")), []
+    model.denoiser.register_forward_hook(lambda *_: runs.append(1))
+    imagined, centre = imagine(model)
+    assert len(runs) == 3 + 1
+    for m in range(3):
+        torch.testing.assert_close(imagined[:, :, m], centre)
+    model.neighbours.data.normal_()
+    imagined, unchanged = imagine(model)
+    torch.testing.assert_close(unchanged, centre)
+    torch.testing.assert_close(imagined[:, :, 1], centre)
+    assert float((imagined[:, :, 0] - imagined[:, :, 2]).detach().abs().max()) > 1e-3
+    hpd = build(replace(tiny(), num_poses=3))
+    extra = sum(p.numel() for p in model.parameters()) - sum(p.numel() for p in hpd.parameters())
+    assert extra == 3 * 16 - 2 * (3 * 16 + 3), "vectors for rows of the decoder"
 
 
 def test_presets():

@@ -96,6 +96,7 @@ class Denoiser(nn.Module):
         time_s: Float[Tensor, "B N"],
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
+        neighbour: Float[Tensor, " C"] | None = None,
     ) -> Float[Tensor, "B N J C"]:
         """Denoise.
 
@@ -107,6 +108,7 @@ class Denoiser(nn.Module):
             time_s: Seconds from the window's centre.
             valid: False on padded frames and on frames without a joint: no frame attends to them.
             view: log of the person's angular size, and whether the camera is known.
+            neighbour: In the ablation without HPD's decoder, the vector that says which neighbour's pose is wanted.
 
         Returns:
             Pose tokens, from which the decoder reads poses.
@@ -119,7 +121,10 @@ class Denoiser(nn.Module):
         tokens = self.encode_joints(tokens, None if prompt is None else prompt.pooled)
         if self.ask_prompt is not None and prompt is not None:
             tokens = self.ask_prompt(tokens, prompt.tokens)
-        tokens = tokens + self._condition(t, view, tokens.dtype)[:, None, None]
+        condition = self._condition(t, view, tokens.dtype)
+        if neighbour is not None:
+            condition = condition + neighbour
+        tokens = tokens + condition[:, None, None]
         tokens = tokens + self._positions(time_s).to(tokens.dtype)[:, :, None]
         tokens = self._over_time(self.temporal_first, tokens, valid)
         for spatial, temporal in zip(self.spatial, self.temporal, strict=True):

@@ -6,6 +6,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
@@ -14,8 +15,10 @@ from dreampose3d.diffusion import cosine_alpha_bar
 from dreampose3d.model.denoiser import Denoiser
 from dreampose3d.model.hallucination import HallucinativePoseDecoder
 from dreampose3d.model.prompt import ActionPrompt, Prompt, PromptKind
-from dreampose3d.model.text import CLIPTower, MiniLMTower, TextTower
+from dreampose3d.model.text import Activation, CLIPTower, MiniLMTower, TextTower
 from dreampose3d.skeleton import H36M_17, skeleton_named
+
+Imagination = Literal["decoder", "denoisers"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,19 @@ class TowerConfig:
     layers: int = 6
     heads: int = 12
     mlp: int = 1536
+    pooled_width: int = 512
+    """Of CLIP's pooled feature; MiniLM's is as wide as its tokens."""
+    activation: Activation = "quick_gelu"
+    """CLIP's; MiniLM has gelu."""
+
+    @classmethod
+    def of(cls, tower: MiniLMTower | CLIPTower) -> "TowerConfig":
+        """The shape of a tower that there is."""
+        layer: Any = tower.layers[0]
+        shape = (tower.width, len(tower.layers), layer.heads, layer.up.out_features)
+        if isinstance(tower, CLIPTower):
+            return cls("clip", *shape, tower.pooled_width, layer.activation)
+        return cls("minilm", *shape)
 
 
 @dataclass(frozen=True)
@@ -49,10 +65,15 @@ class DreamPose3DConfig:
     """"any": the normalised view with confidence; "screen": x/w*2-1, as the benchmarks have it."""
     whole_pose: bool = False
     """Every token also sees its frame's whole 2D pose [ours]; the paper's does not."""
+    shrink_noise: bool = True
+    """The denoiser is shown each noisy pose's best linear guess at x_0 [ours]; the paper's sees x_t itself."""
     affinity: bool = True
     """SRE's affinity; False is an ablation."""
     prompt: PromptKind = "learned"
     """"none" and "random" are ablations."""
+    imagine: Imagination = "decoder"
+    """Who makes the n poses: HPD's decoder; "denoisers" is the ablation with n runs of the denoiser, which share all
+    weights but a vector that tells which neighbour is meant."""
     tower: TowerConfig = field(default_factory=TowerConfig)
     skeleton: str = H36M_17.name
     labels: tuple[str, ...] = ()
@@ -64,6 +85,8 @@ class DreamPose3DConfig:
             raise ValueError(f"{self.heads} heads do not divide a width of {self.width}")
         if self.frames < 1 or self.depth < 1:
             raise ValueError(f"expected at least 1 frame and 1 block pair, got {self.frames} and {self.depth}")
+        if self.num_poses < 1 or self.num_poses % 2 == 0:
+            raise ValueError(f"expected an odd number of hallucinated poses, got {self.num_poses}")
         if len(self.labels) != len(self.phrases):
             raise ValueError(f"{len(self.labels)} labels, but {len(self.phrases)} phrases")
 
@@ -90,7 +113,7 @@ def paper() -> DreamPose3DConfig:
     Eight heads: the paper prints six, which do not divide 512 [ours].
     """
     clip = TowerConfig("clip", width=512, layers=12, heads=8, mlp=2048)
-    return DreamPose3DConfig(frames=243, width=512, depth=8, heads=8, camera="screen", tower=clip)
+    return DreamPose3DConfig(frames=243, width=512, depth=8, heads=8, camera="screen", shrink_noise=False, tower=clip)
 
 
 def small() -> DreamPose3DConfig:
@@ -124,7 +147,9 @@ class DreamPose3D(nn.Module):
         self.prompt = prompt
         self.denoiser = denoiser
         self.decoder = decoder
-        self.register_buffer("shrink", wiener_gain(cosine_alpha_bar(config.diffusion_steps)).float(), persistent=False)
+        self.neighbours = nn.Parameter(torch.zeros(config.num_poses, config.width)) if _by_denoisers(config) else None
+        gain = wiener_gain(cosine_alpha_bar(config.diffusion_steps)).float()
+        self.register_buffer("shrink", gain if config.shrink_noise else torch.ones_like(gain), persistent=False)
 
     def read_intent(
         self, observed: Float[Tensor, "B N J D"], time_s: Float[Tensor, "B N"], valid: Bool[Tensor, "B N"]
@@ -141,6 +166,7 @@ class DreamPose3D(nn.Module):
         time_s: Float[Tensor, "B N"],
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
+        neighbour: Float[Tensor, " C"] | None = None,
     ) -> Float[Tensor, "B N J C"]:
         """What the denoiser makes of noisy poses (Eq. 3); arguments as in `Denoiser.forward`.
 
@@ -148,7 +174,7 @@ class DreamPose3D(nn.Module):
         which keeps pure noise from drowning the 2D where nothing else is to be had [ours].
         """
         x_t = self.shrink[t].to(x_t)[:, None, None, None] * x_t
-        return self.denoiser(x_t, observed, t, prompt, time_s, valid, view)  # type: ignore[no-any-return]
+        return self.denoiser(x_t, observed, t, prompt, time_s, valid, view, neighbour)  # type: ignore[no-any-return]
 
     def forward(
         self,
@@ -162,6 +188,24 @@ class DreamPose3D(nn.Module):
     ) -> Float[Tensor, "B N J 3"]:
         """The estimate of x_0: root-relative joints in metres."""
         return self.decoder(self.tokens(x_t, observed, t, prompt, time_s, valid, view))  # type: ignore[no-any-return]
+
+    def hallucinate(
+        self,
+        x_t: Float[Tensor, "B N J 3"],
+        observed: Float[Tensor, "B N J D"],
+        t: Int[Tensor, " B"],
+        prompt: Prompt | None,
+        time_s: Float[Tensor, "B N"],
+        valid: Bool[Tensor, "B N"],
+        view: Float[Tensor, "B 2"] | None = None,
+    ) -> Float[Tensor, "B N M J 3"]:
+        """x_0 of every frame and of its imagined neighbours, for the loss (Eq. 6); arguments as in `forward`."""
+        given = (x_t, observed, t, prompt, time_s, valid, view)
+        if self.neighbours is None:
+            return self.decoder.hallucinate(self.tokens(*given))
+        centre = self.config.num_poses // 2  # which is told nothing, as in `forward`
+        told = [None if m == centre else row for m, row in enumerate(self.neighbours)]
+        return torch.stack([self.decoder(self.tokens(*given, neighbour)) for neighbour in told], 2)
 
 
 def wiener_gain(alpha_bar: Float[Tensor, " T"], std: float = 0.35) -> Float[Tensor, " T"]:
@@ -194,11 +238,17 @@ def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPos
         prompt=prompt is not None,
         whole_pose=config.whole_pose,
     )
-    decoder = HallucinativePoseDecoder(config.width, config.num_poses, skeleton.root)
+    num_poses = 1 if _by_denoisers(config) else config.num_poses
+    decoder = HallucinativePoseDecoder(config.width, num_poses, skeleton.root)
     return DreamPose3D(config, prompt, denoiser, decoder)
 
 
 def empty_tower(config: TowerConfig) -> TextTower:
     """A tower of this shape with random weights, to be filled from a weights file."""
-    kind = MiniLMTower if config.kind == "minilm" else CLIPTower
-    return kind(width=config.width, layers=config.layers, heads=config.heads, mlp=config.mlp)
+    if config.kind == "minilm":
+        return MiniLMTower(config.width, config.layers, config.heads, config.mlp)
+    return CLIPTower(config.width, config.layers, config.heads, config.mlp, config.pooled_width, config.activation)
+
+
+def _by_denoisers(config: DreamPose3DConfig) -> bool:
+    return config.imagine == "denoisers" and config.num_poses > 1
