@@ -3,30 +3,31 @@ import math
 import pytest
 import torch
 
-from dreampose3d.skeleton import H36M_17
-from dreampose3d.training.loss import action_loss, bone_loss, hallucination_loss, total_loss
+from dreampose3d.skeleton import H36M_17, MPI_INF_3DHP_17
+from dreampose3d.training.loss import action_loss, bone_loss, hallucination_loss, imagined_weights, total_loss
 
 
-def poses(batch=2, frames=4, num_poses=3, seed=0):
+def poses(batch=2, frames=4, num_poses=3, seed=0, root=0):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(2, batch, frames, num_poses, 17, 3, generator=generator)
-    pred, true = x - x[..., :1, :]
+    pred, true = x - x[..., root, None, :]
     valid = torch.rand(batch, frames, num_poses, generator=generator) < 0.7
     return pred, true, valid
 
 
-@pytest.mark.parametrize("num_poses", [1, 3, 5])
-def test_hallucination_loss_is_equation_6(num_poses):
-    """sum over k of 1 / (1 + |k|) times the mean |difference| over coordinates, valid frames and joints 1 .. 16."""
-    pred, true, valid = poses(num_poses=num_poses)
+@pytest.mark.parametrize(("num_poses", "root"), [(1, 0), (3, 0), (5, 0), (3, 14)])
+def test_hallucination_loss_is_equation_6(num_poses, root):
+    """sum over k of 1 / (1 + |k|) times the mean |difference| over coordinates, valid frames and all but the root."""
+    pred, true, valid = poses(num_poses=num_poses, root=root)
     expected = 0.0
     for m in range(num_poses):
         k, differences = m - num_poses // 2, []
         for b, f in zip(*torch.nonzero(valid[:, :, m], as_tuple=True), strict=True):
-            for j in range(1, 17):
+            for j in set(range(17)) - {root}:
                 differences += [abs(float(pred[b, f, m, j, c] - true[b, f, m, j, c])) for c in range(3)]
         expected += sum(differences) / len(differences) / (1 + abs(k))
-    assert float(hallucination_loss(pred, true, valid)) == pytest.approx(expected, rel=1e-5)
+    loss = hallucination_loss(pred, true, valid, imagined_weights(num_poses), root)
+    assert float(loss) == pytest.approx(expected, rel=1e-5)
 
 
 def test_lambda_k():
@@ -34,7 +35,7 @@ def test_lambda_k():
     true = torch.zeros(1, 2, 5, 17, 3)
     pred = torch.ones_like(true)
     valid = torch.ones(1, 2, 5, dtype=torch.bool)
-    assert float(hallucination_loss(pred, true, valid)) == pytest.approx(1 + 1 + 2 / 3)
+    assert float(hallucination_loss(pred, true, valid, imagined_weights(5))) == pytest.approx(1 + 1 + 2 / 3)
 
 
 def test_bone_loss_is_the_mean_difference_of_lengths():
@@ -86,9 +87,24 @@ def test_the_total_is_equation_7():
     pred, true, valid = poses()
     logits, label = torch.randn(2, 3), torch.tensor([1, -1])
     losses = total_loss(pred, true, valid, logits, label, H36M_17, 0.01, 0.5)
-    assert losses.pose == hallucination_loss(pred, true, valid)
+    assert losses.pose == hallucination_loss(pred, true, valid, imagined_weights(3))
     assert losses.bone == bone_loss(pred[:, :, 1], true[:, :, 1], valid[:, :, 1], H36M_17)
     assert losses.action == action_loss(logits, label)
     torch.testing.assert_close(losses.total, losses.pose + 0.01 * losses.action + 0.5 * losses.bone)
     without = total_loss(pred, true, valid, None, label, H36M_17, 0.01, 0.5)
     assert float(without.action) == 0
+    no_pose = total_loss(pred, true, valid, logits, label, H36M_17, 0.01, 0.5, lambda_pose=0.0)
+    torch.testing.assert_close(no_pose.total, 0.01 * losses.action + 0.5 * losses.bone)
+    assert no_pose.pose == losses.pose
+
+
+def test_the_total_knows_the_skeletons_root():
+    """Nothing that a pelvis in the last third of the joints is off by may count, and all that joint 0 is."""
+    pred, true, valid = poses(root=14)
+    valid[:] = True
+    base = total_loss(pred, true, valid, None, torch.tensor([0, 1]), MPI_INF_3DHP_17, 0.01, 0.0)
+    for joint, counts in ((14, False), (0, True)):
+        moved = pred.clone()
+        moved[..., joint, :] += 10
+        losses = total_loss(moved, true, valid, None, torch.tensor([0, 1]), MPI_INF_3DHP_17, 0.01, 0.0)
+        assert (float(losses.pose) > float(base.pose) + 0.1) is counts

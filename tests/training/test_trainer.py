@@ -11,9 +11,11 @@ from tests.motion import PLAIN, clip_row, write_set
 
 from dreampose3d.data.windows import UNLABELLED, WindowConfig
 from dreampose3d.model.weights import load_weights
+from dreampose3d.training import feed as feeding
 from dreampose3d.training import trainer as module
 from dreampose3d.training.config import Phase, TrainConfig
 from dreampose3d.training.trainer import Run, train
+from dreampose3d.training.validation import measure
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +205,7 @@ def test_clips_without_a_label_are_left_out_of_the_action_loss(config, tmp_path)
     """A set of nothing but `other` has no L_act; and it is the labelled windows' alone in a mixed batch."""
     unlabelled = write_set(tmp_path / "unlabelled", [clip_row(0, action="other"), clip_row(1, action="other")])
     run = Run.start(replace(config, data=(unlabelled,)), quiet)
-    assert (run.bank.label == UNLABELLED).all()
+    assert (run.feed.bank.label == UNLABELLED).all()
     config = replace(config, data=(unlabelled,), out=config.out.with_name("unlabelled"), phases=(Phase(1, 5, 4),))
     train(config, quiet)
     assert [float(row["action"]) for row in rows(config)] == 8 * [0]
@@ -212,13 +214,13 @@ def test_clips_without_a_label_are_left_out_of_the_action_loss(config, tmp_path)
 def test_the_decoder_hallucinates_in_its_second_stage_alone(config, monkeypatch):
     """Step 0 and 1 of 8: one pose a frame; at step 2 the centre's rows are copied, from then on three poses."""
     seen, copied = [], []
-    make, start = module.make_batch, module.DreamPose3D
+    make, start = feeding.make_batch, module.DreamPose3D
 
     def make_batch(bank, batch_size, frames, num_poses, *rest):
         seen.append((batch_size, frames, num_poses))
         return make(bank, batch_size, frames, num_poses, *rest)
 
-    monkeypatch.setattr(module, "make_batch", make_batch)
+    monkeypatch.setattr(feeding, "make_batch", make_batch)
     run = Run.start(config, quiet)
     begin = run.model.decoder.start_hallucinating
     monkeypatch.setattr(run.model.decoder, "start_hallucinating", lambda: (copied.append(run.step), begin()))
@@ -229,8 +231,8 @@ def test_the_decoder_hallucinates_in_its_second_stage_alone(config, monkeypatch)
 
 
 def test_the_learning_rate_warms_up_and_falls(config):
-    run = Run.start(replace(config, steps=100, warm_up=0.1), quiet)
-    rate = [run.learning_rate(step) for step in range(101)]
+    config = replace(config, steps=100, warm_up=0.1)
+    rate = [config.rate_at(step) for step in range(101)]
     assert rate[0] < 1e-8
     assert rate[5] == pytest.approx(0.5e-3, rel=1e-3)
     assert max(rate) == rate[10] == pytest.approx(1e-3)
@@ -290,15 +292,15 @@ def test_a_loss_that_is_not_finite_stops_the_run(config, monkeypatch):
 
 def test_a_tiny_model_learns_four_windows(config, tmp_path, monkeypatch):
     """The same four views of one walker in each step: half the error of the best pose that ignores the 2D."""
-    make = module.make_batch
+    make = feeding.make_batch
     config = replace(
         config, data=(write_set(tmp_path / "one", [clip_row(0, frames=30)]),), steps=140, learning_rate=2e-2,
         optimizer="adamw", num_poses=1, windows=PLAIN, phases=(Phase(1, 5, 4, prompt=0.1),),
     )  # fmt: skip
-    monkeypatch.setattr(module, "make_batch", lambda *given: make(*given[:-1], torch.Generator().manual_seed(1)))
+    monkeypatch.setattr(feeding, "make_batch", lambda *given: make(*given[:-1], torch.Generator().manual_seed(1)))
     run = Run.start(config, quiet)
     run.go(quiet)
-    target = module.make_batch(run.bank, 4, 5, 1, PLAIN, None).target[..., 1:, :]
+    target = feeding.make_batch(run.feed.bank, 4, 5, 1, PLAIN, None).target[..., 1:, :]
     ignorant = float((target - target.flatten(0, 2).median(0).values).abs().mean())
     learned = [float(row["pose"]) for row in rows(config)][-10:]
     assert 0.05 < ignorant < 0.2, "metres a coordinate"
@@ -307,9 +309,9 @@ def test_a_tiny_model_learns_four_windows(config, tmp_path, monkeypatch):
 
 def test_validation_measures_the_averaged_model(tmp_path, monkeypatch):
     data = write_set(tmp_path / "set", [clip_row(0), clip_row(1, split="val", frames=90)])
-    monkeypatch.setattr("dreampose3d.training.validation._WINDOWS", 2)
-    monkeypatch.setattr("dreampose3d.training.validation._BATCH", 2)
-    monkeypatch.setattr(module, "calibrate_spread", lambda path, clips: None)
+    monkeypatch.setattr(feeding, "_WATCHED", 2)
+    monkeypatch.setattr(feeding, "_WATCHED_BATCH", 2)
+    monkeypatch.setattr(feeding, "calibrate_spread", lambda path, clips: None)
     config = TrainConfig(
         data=(data,), out=tmp_path / "run", model="tiny", steps=2, threads=1, precision="fp32", validate_every=1,
         phases=(Phase(1, 5, 2),),
@@ -318,11 +320,14 @@ def test_validation_measures_the_averaged_model(tmp_path, monkeypatch):
     train(config, said.append)
     assert [float(row["val_mpjpe_mm"]) > float(row["val_p_mpjpe_mm"]) > 0 for row in rows(config)] == [True, True]
     assert all(0 <= float(row["val_intent"]) <= 1 for row in rows(config))
-    assert "val MPJPE" in said[1]
+    assert said[1] == "the weights are the last average (EMA); the split val is only watched"
+    assert "val MPJPE" in said[2]
     run = Run.start(config, quiet)
     exported = load_weights(config.out / "weights.safetensors").model
     logged = float(rows(config)[-1]["val_mpjpe_mm"])
-    assert run.validation.measure(exported)["val_mpjpe_mm"] == pytest.approx(logged, rel=0.01)  # half precision
+    draw = torch.Generator().manual_seed(0)
+    again = measure(exported, run.feed.watched(draw), draw)
+    assert again["val_mpjpe_mm"] == pytest.approx(logged, rel=0.01)  # half precision
 
 
 @pytest.mark.parametrize(
@@ -330,6 +335,7 @@ def test_validation_measures_the_averaged_model(tmp_path, monkeypatch):
     [
         ({"steps": 0}, "expected at least 1 step, got 0"),
         ({"phases": (Phase(0.5, 9, 2),)}, "the shares of the phases must add up to 1"),
+        ({"model": "paper"}, "takes a benchmark's own cameras and windows: train it with --preset paper-h36m-cpn"),
     ],
 )
 def test_a_config_that_makes_no_sense_is_refused(change, match):

@@ -1,17 +1,38 @@
 """`dreampose3d train`."""
 
+import argparse
+import inspect
+from collections.abc import Sequence
+
 import tyro
 
 from dreampose3d.commands.console import say
 
+PRESETS = ("mocap", "paper-h36m-cpn", "paper-h36m-gt", "paper-3dhp", "paper-mlb")
+
 
 def train(*arguments: str) -> None:
-    """Train on motion capture, or go on with a run.
+    """Train on motion capture or as the paper did, or go on with a run (--preset).
 
-    Its options are the fields of TrainConfig, which needs torch: so they are parsed in here. Ctrl-C stops at a
-    checkpoint, from which the same command goes on.
+    The other options are the fields of the preset's configuration, which needs torch: so they are parsed in here.
+    Ctrl-C stops at a checkpoint, from which the same command goes on.
     """
-    from dreampose3d.training.config import TrainConfig
+    preset, rest = _preset(arguments)
+    from dreampose3d.training.recipes import RECIPES
     from dreampose3d.training.trainer import train as run
 
-    print(run(tyro.cli(TrainConfig, prog="dreampose3d train", args=arguments), report=say))
+    recipe = RECIPES[preset]
+    text = f"{inspect.getdoc(recipe)}\n\nPresets (--preset NAME, mocap unless given): {', '.join(PRESETS)}."
+    default = recipe()
+    config = tyro.cli(
+        type(default), default=default, prog=f"dreampose3d train --preset {preset}", description=text, args=rest
+    )
+    print(run(config, report=say))
+
+
+def _preset(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The preset, and what else was said."""
+    parser = argparse.ArgumentParser(prog="dreampose3d train", add_help=False, allow_abbrev=False)
+    parser.add_argument("--preset", choices=PRESETS, default="mocap")
+    found, rest = parser.parse_known_args(arguments)
+    return found.preset, rest

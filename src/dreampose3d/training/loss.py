@@ -23,18 +23,23 @@ def hallucination_loss(
     pred: Float[Tensor, "B N M J 3"],
     true: Float[Tensor, "B N M J 3"],
     valid: Bool[Tensor, "B N M"],
+    weight: Float[Tensor, " M"],
+    root: int = 0,
 ) -> Float[Tensor, ""]:
-    """L'_3D = sum_k lambda_k L1(f + k), lambda_k = 1 / (1 + |k|) (Eq. 6).
+    """L'_3D = sum_k lambda_k L1(f + k) (Eq. 6).
 
     L1 is the mean over coordinates, valid frames, and all joints but the root, which is 0 in both. Terms whose frame
     the clip does not have are masked.
     """
-    num_poses = pred.shape[2]
-    offset = torch.arange(num_poses, device=pred.device) - (num_poses - 1) // 2
-    weight = 1 / (1 + offset.abs())
-    error = (pred - true).abs()[..., 1:, :].mean((-1, -2))  # B N M
+    others = [joint for joint in range(pred.shape[-2]) if joint != root]
+    error = (pred - true).abs()[..., others, :].mean((-1, -2))  # B N M
     per_offset = (error * valid).sum((0, 1)) / valid.sum((0, 1)).clamp(min=1)
     return (weight * per_offset).sum()
+
+
+def imagined_weights(num_poses: int) -> Float[Tensor, " M"]:
+    """lambda_k = 1 / (1 + |k|) for k = -(M-1)/2 ... (M-1)/2 (Eq. 6)."""
+    return 1 / (1 + (torch.arange(num_poses) - (num_poses - 1) // 2).abs())
 
 
 def bone_loss(
@@ -69,10 +74,13 @@ def total_loss(
     skeleton: Skeleton,
     lambda_act: float,
     lambda_bone: float,
+    lambda_pose: float = 1.0,
+    weight: Float[Tensor, " M"] | None = None,
 ) -> Losses:
-    """Eq. 7, in metres."""
+    """Eq. 7, in metres; `weight` stands in for Eq. 6's lambda_k."""
     centre = pred.shape[2] // 2
-    pose = hallucination_loss(pred, true, valid)
+    weight = imagined_weights(pred.shape[2]) if weight is None else weight
+    pose = hallucination_loss(pred, true, valid, weight.to(pred), skeleton.root)
     bone = bone_loss(pred[:, :, centre], true[:, :, centre], valid[:, :, centre], skeleton)
     action = pose.new_zeros(()) if logits is None else action_loss(logits, label)
-    return Losses(pose + lambda_act * action + lambda_bone * bone, pose, action, bone)
+    return Losses(lambda_pose * pose + lambda_act * action + lambda_bone * bone, pose, action, bone)

@@ -17,19 +17,17 @@ import torch
 from torch import Tensor, nn
 
 import dreampose3d
-from dreampose3d.data.mocap import MocapClip, read_mocap
-from dreampose3d.data.vocabulary import load_vocabulary
-from dreampose3d.data.windows import Batch, MotionBank, make_batch
+from dreampose3d.data.windows import Batch
 from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.files import atomic_write
-from dreampose3d.model.dreampose import PRESETS, DreamPose3D, build, empty_tower
-from dreampose3d.model.text import MiniLMTower, vocabulary_features
+from dreampose3d.model.dreampose import DreamPose3D, DreamPose3DConfig, TowerConfig, build
+from dreampose3d.model.text import CLIPTower, MiniLMTower, vocabulary_features
 from dreampose3d.model.weights import save_weights
 from dreampose3d.skeleton import skeleton_named
-from dreampose3d.training.config import TrainConfig
-from dreampose3d.training.loss import Losses, total_loss
-from dreampose3d.training.spread import calibrate_spread
-from dreampose3d.training.validation import Validation
+from dreampose3d.training.config import Phase, RunConfig
+from dreampose3d.training.feed import ClipFeed, Feed, feed_of
+from dreampose3d.training.loss import Losses, imagined_weights, total_loss
+from dreampose3d.training.validation import measure
 
 Report = Callable[[str], None]
 
@@ -37,13 +35,13 @@ _BLOCKS = ("attention.", "mlp.", "ask_prompt.", "whole_pose.2", "project.2")
 """Parts of the names of the matrices between hidden features, which Muon may train."""
 
 
-def train(config: TrainConfig, report: Report = print, *, calibrate: bool = True) -> Path:
+def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) -> Path:
     """Train, or go on with the run in `config.out`, and write its weights.
 
     Args:
         config: The run.
         report: Where progress goes, a line at a time.
-        calibrate: Fit the spread on the val split at the end.
+        calibrate: Fit the spread at the end, on whom was held out.
 
     Returns:
         The weights file of the averaged (EMA) model.
@@ -60,29 +58,41 @@ def train(config: TrainConfig, report: Report = print, *, calibrate: bool = True
     run.save()
     if run.step < run.config.steps:
         report(f"stopped at step {run.step} of {run.config.steps}; the same command goes on from here")
+    if run.best:
+        report(
+            f"the weights are the average of step {run.best['step']}: {run.best['error']:.1f} mm on whom was held out"
+        )
     return run.export(calibrate)
 
 
 class Run:
     """A model in training, with all that its next step depends on."""
 
-    def __init__(self, config: TrainConfig, model: DreamPose3D) -> None:
+    def __init__(self, config: RunConfig, model: DreamPose3D, feed: Feed) -> None:
         self.config = config
-        self.model = model
+        self.device = _device(config.device)
+        if self.device.type == "cuda":
+            torch.set_float32_matmul_precision("high")  # TF32
+        self.model = model.to(self.device)
+        self.feed = feed
         self.skeleton = skeleton_named(model.config.skeleton)
-        self.bank = MotionBank(_clips(config, "train"), model.config.labels, config.windows.balance)
-        self.validation = Validation(_clips(config, "val"), model.config.labels)
         self.alpha_bar = cosine_alpha_bar(model.config.diffusion_steps)
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.optimizers = _optimizers(model, config)
         self.ema = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
+        self.best: dict[str, Any] = {}
+        """Where held-out subjects choose: the average that did best on them, its `error`, `step` and `ema`."""
         self.step = 0
 
     @classmethod
-    def start(cls, config: TrainConfig, report: Report) -> "Run":
+    def start(cls, config: RunConfig, report: Report) -> "Run":
         """A new run, or the one that its folder holds."""
         torch.manual_seed(config.seed)
-        run = cls(config, _fresh_model(config))
+        model = _fresh_model(config)
+        feed = feed_of(config, model.config.labels)
+        if not config.steps and isinstance(feed, ClipFeed):
+            config = replace(config, steps=feed.steps)
+        run = cls(config, model, feed)
         if (config.out / "checkpoint.pt").is_file():
             run.load()
             report(f"going on from step {run.step} of {run.config.steps} in {config.out}")
@@ -93,7 +103,8 @@ class Run:
         with atomic_write(config.out / "config.json") as path:
             path.write_text(json.dumps({"config": _plain(run.config), "versions": _versions()}, indent=1))
         parameters = sum(p.numel() for p in run.trained)
-        report(f"{parameters / 1e6:.2f} M weights to train, {run.config.steps} steps, {len(run.bank.joints)} frames")
+        report(f"{parameters / 1e6:.2f} M weights to train, {run.config.steps} steps, {feed.frames} frames")
+        report(feed.choice)
         return run
 
     def go(self, report: Report) -> None:
@@ -103,7 +114,7 @@ class Run:
             while self.step < self.config.steps and not pressed():
                 losses = self.train_step()
                 self.step += 1
-                row: dict[str, float] = {"step": self.step, "learning_rate": self.learning_rate(self.step)}
+                row: dict[str, float] = {"step": self.step, "learning_rate": self.config.rate_at(self.step)}
                 row |= {name: float(value.detach()) for name, value in losses._asdict().items()}
                 if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                     row |= self.validate()
@@ -115,20 +126,20 @@ class Run:
                     left = (time.monotonic() - begun) / (self.step - first) * (self.config.steps - self.step)
                     report(_progress(row, self.config.steps, left))
 
-    def train_step(self) -> Losses:
-        """One update from one batch, both drawn from (seed, step)."""
-        config, phase = self.config, self.config.phase(self.step)
+    def train_step(self, phase: Phase | None = None) -> Losses:
+        """One update from one batch, both drawn from (seed, step); the phase is the step's unless given."""
+        config, phase = self.config, phase or self.config.phase(self.step)
         switch = math.ceil(config.single_pose * config.steps)
         if self.step == switch:
             self.model.decoder.start_hallucinating()
-        num_poses = self.model.decoder.num_poses if self.step >= switch else 1
+        num_poses = config.num_poses if self.step >= switch else 1
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        batch = make_batch(self.bank, phase.batch, phase.frames, num_poses, config.windows, generator)
+        batch = self.feed.batch(phase, self.step, num_poses, generator)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
             for group in optimizer.param_groups:
-                group["lr"] = self.learning_rate(self.step)
-        losses = self.loss(batch, generator)
+                group["lr"] = config.rate_at(self.step)
+        losses = self.loss(batch, phase.prompt, generator)
         if not bool(losses.total.isfinite()):
             raise FloatingPointError(
                 f"the loss of step {self.step} is not finite; the last checkpoint is from before it"
@@ -140,22 +151,26 @@ class Run:
         self.average()
         return losses
 
-    def loss(self, batch: Batch, generator: torch.Generator) -> Losses:
+    def loss(self, batch: Batch, prompt_share: float, generator: torch.Generator) -> Losses:
         """Eq. 7 on one batch: noise the poses, read the intent, denoise, hallucinate, compare."""
         size, steps = len(batch.label), len(self.alpha_bar)
+        num_poses = batch.target.shape[2]
         t = torch.randint(steps, (size,), generator=generator)
         pure = torch.rand(size, generator=generator) < self.config.at_pure_noise
         t = torch.where(pure, steps - 1, t)
-        x_0 = batch.target[:, :, batch.target.shape[2] // 2]
+        x_0 = batch.target[:, :, num_poses // 2]
         x_t = q_sample(x_0, t, torch.randn(x_0.shape, generator=generator), self.alpha_bar)
-        prompted = float(torch.rand((), generator=generator)) < self.config.phase(self.step).prompt
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.config.precision == "bf16"):
+        if self.config.clamp is not None:
+            x_t = x_t.clamp(-self.config.clamp, self.config.clamp)
+        prompted = float(torch.rand((), generator=generator)) < prompt_share
+        weight = imagined_weights(num_poses)
+        if self.config.falloff:
+            weight = (torch.rand(num_poses, generator=generator) < weight).float()
+        x_t, t, batch = x_t.to(self.device), t.to(self.device), batch.to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             prompt = self.model.read_intent(batch.observed, batch.time_s, batch.valid) if prompted else None
-            tokens = self.model.tokens(x_t, batch.observed, t, prompt, batch.time_s, batch.valid, batch.view)
-            if batch.target.shape[2] == 1:
-                pred = self.model.decoder(tokens)[:, :, None]
-            else:
-                pred = self.model.decoder.hallucinate(tokens)
+            given = (x_t, batch.observed, t, prompt, batch.time_s, batch.valid, batch.view)
+            pred = self.model(*given)[:, :, None] if num_poses == 1 else self.model.hallucinate(*given)
         logits = None
         if prompt is not None and self.model.prompt is not None and len(self.model.config.labels):
             logits = self.model.prompt.intent_logits(prompt.text_feature)
@@ -168,15 +183,9 @@ class Run:
             self.skeleton,
             self.config.lambda_act,
             self.config.lambda_bone,
+            self.config.lambda_pose,
+            weight,
         )
-
-    def learning_rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine down to 1 %."""
-        progress = step / self.config.steps
-        if progress < self.config.warm_up:
-            return self.config.learning_rate * progress / self.config.warm_up + 1e-9
-        along = min(1.0, (progress - self.config.warm_up) / (1 - self.config.warm_up))
-        return self.config.learning_rate * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * along)))
 
     @torch.no_grad()
     def average(self) -> None:
@@ -187,9 +196,13 @@ class Run:
                 self.ema[name].lerp_(parameter, 1 - decay)
 
     def validate(self) -> dict[str, float]:
-        """The averaged model on the `val` split: exact 2D, H = 1, K = 1."""
+        """The averaged model on the windows that are watched, H = 1, K = 1; kept if they choose it."""
+        generator = torch.Generator().manual_seed(0)
         with self.averaged():
-            return self.validation.measure(self.model)
+            found = measure(self.model, self.feed.watched(generator), generator)
+        if self.feed.chooses and found["val_mpjpe_mm"] < self.best.get("error", math.inf):
+            self.best = {"error": found["val_mpjpe_mm"], "step": self.step, "ema": _clone(self.ema)}
+        return found
 
     def averaged(self) -> "_Swapped":
         """A context in which the model has its averaged weights."""
@@ -200,15 +213,13 @@ class Run:
         state = _clone(self.state())
         cost = 0.0
         for phase in self.config.phases:
-            trial = replace(self.config, phases=(replace(phase, share=1.0),), steps=10**9, single_pose=0.0)
-            self.config, whole = trial, self.config
-            self.train_step()
+            self.step = self.config.steps  # with all n poses
+            self.train_step(phase)
             begun = time.monotonic()
             for _ in range(6):
                 self.step += 1
-                self.train_step()
+                self.train_step(phase)
             cost += phase.share * (time.monotonic() - begun) / 6
-            self.config = whole
         self.restore(state)
         return max(1, int(seconds / cost))
 
@@ -218,6 +229,7 @@ class Run:
             "model": {name: p.detach() for name, p in self.model.named_parameters() if p.requires_grad},
             "ema": self.ema,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "best": self.best,
             "step": self.step,
         }
 
@@ -230,6 +242,7 @@ class Run:
                     self.ema[name].copy_(state["ema"][name])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
+        self.best = state.get("best", {})
         self.step = state["step"]
 
     def save(self) -> None:
@@ -239,14 +252,13 @@ class Run:
 
     def load(self) -> None:
         """Read the checkpoint of this run's folder (tensors and plain values only)."""
-        saved = torch.load(self.config.out / "checkpoint.pt", weights_only=True)
-        theirs, ours = json.loads(saved["config"]), _plain(self.config)
-        free = {"out", "minutes", "threads", "validate_every", "save_every", "data"}
+        saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
+        ours = _plain(self.config)
+        theirs = _plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
+        free = {"out", "minutes", "threads", "device", "validate_every", "save_every"}
         if self.config.minutes is not None:
             free.add("steps")
-        differ = [key for key in ours if key not in free and theirs.get(key) != ours[key]]
-        if [Path(folder).name for folder in theirs["data"]] != [folder.name for folder in self.config.data]:
-            differ.append("data")  # by name: the folders may have been moved
+        differ = [key for key in ours if key not in free and _moved(theirs[key]) != _moved(ours[key])]
         if differ:
             raise ValueError(
                 f"{self.config.out} holds another run, which differs in {', '.join(differ)}; "
@@ -261,15 +273,14 @@ class Run:
         config = _plain(self.config) | {"data": [], "out": ""}  # a file that ships names no paths
         card = {
             "config": config,
-            "step": self.step,
+            "step": self.best.get("step", self.step),
             "versions": _versions(),
-            "data": sorted({folder.name for folder in self.config.data}),
+            "data": list(self.config.trained_on),
         }
-        with self.averaged():
+        with _Swapped(self.model, self.best.get("ema", self.ema)):
             save_weights(self.model, path, card)
-        clips = _clips(self.config, "val")
-        if calibrate and clips and self.step == self.config.steps:
-            calibrate_spread(path, clips)
+        if calibrate and self.step == self.config.steps:
+            self.feed.calibrate(path)
         return path
 
 
@@ -352,35 +363,37 @@ def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
             yield from (row for row in csv.DictReader(file) if int(row["step"]) <= step)
 
 
-def _fresh_model(config: TrainConfig) -> DreamPose3D:
-    """The preset, with the training vocabulary as its tower reads it."""
-    vocabulary = load_vocabulary()
-    preset = replace(
-        PRESETS[config.model](),
-        affinity=config.affinity,
-        prompt=config.prompt,
-        num_poses=config.num_poses,
-        labels=vocabulary.training,
-        phrases=tuple(vocabulary.training_phrases),
-    )
-    if config.model == "tiny" or config.prompt == "none":
-        model = build(preset, empty_tower(preset.tower))
-        if model.prompt is not None:
+def _fresh_model(config: RunConfig) -> DreamPose3D:
+    """The run's model with new weights, and its vocabulary as its tower reads it."""
+    wanted = config.architecture()
+    tower = _tower(config, wanted)
+    model = build(replace(wanted, tower=TowerConfig.of(tower)) if tower else wanted, tower)
+    if model.prompt is not None:
+        if tower is None:
             model.prompt.vocabulary.normal_()
-        return model
-    tower = MiniLMTower.from_package()
-    model = build(preset, tower)
-    assert model.prompt is not None
-    model.prompt.vocabulary.copy_(vocabulary_features(tower, list(preset.phrases)))
+        else:
+            model.prompt.vocabulary.copy_(vocabulary_features(tower, list(wanted.phrases)))
     return model
 
 
-def _clips(config: TrainConfig, split: str) -> list[MocapClip]:
-    """The clips of a split from every set that has it."""
-    return [clip for folder in config.data for clip in read_mocap(folder) if clip.split == split]
+def _tower(config: RunConfig, wanted: DreamPose3DConfig) -> MiniLMTower | CLIPTower | None:
+    """The text tower that the prompt is written to; None where there is no prompt, and for `tiny`, whose is random."""
+    if config.prompt == "none":
+        return None
+    if config.clip is not None:
+        return CLIPTower.from_pretrained(config.clip, config.clip_revision)
+    if config.model == "tiny":
+        return None
+    if wanted.tower.kind == "clip":
+        raise ValueError(
+            "the paper's model writes its prompt to CLIP, whose weights you bring: --clip FOLDER with "
+            "openai/clip-vit-base-patch32 as `transformers` stores it, or --clip openai/clip-vit-base-patch32 "
+            "--clip-revision COMMIT to download it; or --prompt none for the ablation without"
+        )
+    return MiniLMTower.from_package()
 
 
-def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optimizer]:
+def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
     """AdamW, as in the paper; or Muon (Jordan et al. 2024) for the blocks' matrices and AdamW for all else.
 
     Matrices decay; gains, biases and embeddings do not. Muon's steps are scaled to AdamW's (Liu et al. 2025), so that
@@ -395,7 +408,7 @@ def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
         {"params": [p for name, p in trained.items() if name not in matrices], "weight_decay": 0.0},
     ]
     optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.99), fused=True)
+        torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
     ]
     if by_muon:
         optimizers.append(
@@ -409,8 +422,21 @@ def _optimizers(model: nn.Module, config: TrainConfig) -> list[torch.optim.Optim
     return optimizers
 
 
-def _plain(config: TrainConfig) -> dict[str, Any]:
+def _device(name: str) -> torch.device:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("this machine has no cuda device that torch can use; train with --device cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def _plain(config: RunConfig) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
+
+
+def _moved(value: Any) -> Any:
+    """Paths by their last name: folders may have been moved since a run began."""
+    if isinstance(value, list):
+        return [_moved(item) for item in value]
+    return Path(value).name if isinstance(value, str) else value
 
 
 def _versions() -> dict[str, str]:

@@ -1,54 +1,42 @@
-"""What is watched while training: the `val` split, seen by fixed virtual cameras, exact 2D, H = 1, K = 1."""
+"""What is watched while training: windows of people who are not trained on, H = 1, K = 1."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import torch
 
-from dreampose3d.data.cameras import VirtualCameras, film
-from dreampose3d.data.mocap import MocapClip
-from dreampose3d.data.windows import MILLIMETRES, MotionBank
+from dreampose3d.data.windows import MILLIMETRES, Batch
 from dreampose3d.metrics import mpjpe, p_mpjpe
 from dreampose3d.model.dreampose import DreamPose3D
-from dreampose3d.view import normalise_view
-
-_FRAMES, _BATCH, _WINDOWS = 81, 16, 192
 
 
-class Validation:
-    """Windows of the val split, 50 frames/s, drawn once from seed 0; four fifths of the cameras stand level."""
+@torch.no_grad()
+def measure(model: DreamPose3D, batches: Iterable[Batch], generator: torch.Generator) -> dict[str, float]:
+    """Mean errors over the valid frames of all windows, mm, and the share of labelled windows whose intent is right.
 
-    def __init__(self, clips: Sequence[MocapClip], labels: Sequence[str]) -> None:
-        """From the clips of the val split; with none, nothing is measured."""
-        self.bank = MotionBank(clips, labels, balance=1.0) if clips else None
-
-    @torch.no_grad()
-    def measure(self, model: DreamPose3D) -> dict[str, float]:
-        """Mean errors over the valid frames of all windows, mm."""
-        if self.bank is None:
-            return {}
-        errors, aligned, weights, hits = [], [], [], []
-        generator = torch.Generator().manual_seed(0)
-        last = model.config.diffusion_steps - 1
-        for _ in range(_WINDOWS // _BATCH):
-            world, valid, label = self.bank.windows(_FRAMES, torch.full((_BATCH,), 50.0), generator)
-            filmed = film(world, generator, VirtualCameras(panning=0))
-            rays = filmed[..., :2] / filmed[..., 2:]
-            view = normalise_view(rays, torch.ones(filmed.shape[:-1]), torch.ones(_BATCH), valid)
-            true = (filmed - filmed[:, :, :1]) @ view.rotation[:, None].transpose(-1, -2)
-            time_s = ((torch.arange(_FRAMES) - (_FRAMES - 1) / 2) / 50).expand(_BATCH, -1)
-            prompt = model.read_intent(view.observed, time_s, valid)
-            noise = torch.randn(true.shape, generator=generator)
-            t = torch.full((_BATCH,), last)
-            pred = model(noise, view.observed, t, prompt, time_s, valid, view.condition) * MILLIMETRES
-            errors.append(mpjpe(pred, true))
-            aligned.append(p_mpjpe(pred[:, ::5], true[:, ::5]).to(pred))
-            weights.append(valid)
-            if prompt is not None and model.prompt is not None and len(model.config.labels):
-                guess = model.prompt.intent_logits(prompt.text_feature).argmax(-1)
-                hits.append((guess == label)[label >= 0].float())
-        weight = torch.cat(weights)
-        return {
-            "val_mpjpe_mm": float(torch.cat(errors)[weight].mean()),
-            "val_p_mpjpe_mm": float(torch.cat(aligned)[weight[:, ::5]].mean()),
-            "val_intent": float(torch.cat(hits).mean()) if hits else 0.0,
-        }
+    Args:
+        model: The lifter.
+        batches: Windows with the centre pose as target; nothing is measured if there are none.
+        generator: Draws the noise that each batch is lifted from.
+    """
+    errors, aligned, hits = [], [], []
+    device = model.shrink.device
+    for watched in batches:
+        x_t = torch.randn(watched.target[:, :, 0].shape, generator=generator).to(device)
+        batch = watched.to(device)
+        prompt = model.read_intent(batch.observed, batch.time_s, batch.valid)
+        t = torch.full_like(batch.label, model.config.diffusion_steps - 1)
+        pred = MILLIMETRES * model(x_t, batch.observed, t, prompt, batch.time_s, batch.valid, batch.view)
+        true, counted = MILLIMETRES * batch.target[:, :, 0], batch.target_valid[:, :, 0]
+        errors.append(mpjpe(pred, true)[counted].cpu())
+        aligned.append(p_mpjpe(pred[:, ::5][counted[:, ::5]], true[:, ::5][counted[:, ::5]]).cpu())
+        if prompt is not None and model.prompt is not None and len(model.config.labels):
+            guess = model.prompt.intent_logits(prompt.text_feature).argmax(-1)
+            hits.append((guess == batch.label)[batch.label >= 0].float().cpu())
+    if not errors:
+        return {}
+    intent = torch.cat(hits) if hits else torch.zeros(0)
+    return {
+        "val_mpjpe_mm": float(torch.cat(errors).mean()),
+        "val_p_mpjpe_mm": float(torch.cat(aligned).mean()),
+        "val_intent": float(intent.mean()) if len(intent) else 0.0,
+    }
