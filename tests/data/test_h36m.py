@@ -63,6 +63,11 @@ def test_the_splits_are_the_published_ones_and_val_is_one_of_train(folder):
     assert {s.subject for s in h36m.read(folder)} == {*subjects["train"], *subjects["test"]}
 
 
+def test_an_unknown_split_is_refused(folder):
+    with pytest.raises(ValueError, match="expected the split train, val, test, got 'validation'"):
+        next(h36m.read(folder, "validation"))
+
+
 def test_recordings_go_into_the_15_groups(sequences):
     assert {s.name.split("/")[1]: s.action for s in sequences.values()} == {
         "Directions": "Directions", "Directions 1": "Directions", "TakingPhoto 1": "Photo", "WalkingDog": "WalkDog",
@@ -245,7 +250,7 @@ MALFORMED = {
     # what is wrong with the 3D
     "an array instead of subjects": (lambda w, v, a: np.zeros((3, 32, 3)), "dictionary of subjects, got an array"),
     "no subjects": (lambda w, v, a: {}, "a dictionary of subjects, got an empty dict"),
-    "numbered subjects": (lambda w, v, a: {1: w["S1"]}, "a dictionary of subjects, got a dict"),
+    "numbered subjects": (lambda w, v, a: {1: w["S1"]}, "subjects, got a dict whose keys are no names"),
     "no recordings": (lambda w, v, a: {"S1": {}}, "S1: expected a dictionary of recordings, got an empty dict"),
     "a list of recordings": (lambda w, v, a: {"S1": [1]}, "S1: expected a dictionary of recordings, got a list"),
     "17 joints": (each_3d(lambda x: x[:, :17]), r"shape \(frames, 32, 3\), got \(20, 17, 3\): 17 joints instead of 32"),

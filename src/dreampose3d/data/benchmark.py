@@ -3,7 +3,7 @@
 A reader refuses what cannot be meant (another shape, another unit). `data check` tells what may be meant but looks odd.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,16 @@ from dreampose3d.skeleton import Skeleton
 _LEG_MM = (450.0, 1400.0)
 """Hip to ankle over the knee: children to giants."""
 _NORMALISED = 1.5  # keypoints that all lie within +-this are not pixels
+
+
+def require_split(split: str | None, splits: Iterable[str]) -> None:
+    """One of a data set's splits, or None for all.
+
+    Raises:
+        ValueError: If it has no such split, with those that it has.
+    """
+    if split is not None and split not in splits:
+        raise ValueError(f"expected the split {', '.join(splits)}, got {split!r}")
 
 
 def require_mapping(where: str, value: Any, keys: str) -> Mapping[str, Any]:
@@ -132,4 +142,6 @@ def _leg_mm(joints_mm: Float[ndarray, "N J 3"], skeleton: Skeleton) -> float:
 def _told(value: Any) -> str:
     if isinstance(value, ndarray):
         return f"an array of {value.dtype} of shape {value.shape}"
+    if isinstance(value, dict) and value:
+        return "a dict whose keys are no names"
     return f"an empty {type(value).__name__}" if value in ({}, [], ()) else f"a {type(value).__name__}"

@@ -10,7 +10,7 @@ from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from dreampose3d.data.benchmark import (
     require_mapping,
     require_person,
     require_pixels,
+    require_split,
 )
 from dreampose3d.data.unpickle import array_names, read_npz
 from dreampose3d.sequence import PoseSequence
@@ -59,9 +60,7 @@ def recognises(path: Path) -> bool:
     return False
 
 
-def read(
-    path: Path, split: Literal["train", "val", "test"] | None = None, detections: str = "gt"
-) -> Iterator[PoseSequence]:
+def read(path: Path, split: str | None = None, detections: str = "gt") -> Iterator[PoseSequence]:
     """Yield a sequence per recording and camera, "S9/Directions 1/54138969".
 
     3D is in the camera's frame, mm, with the root's path; 2D in pixels, cut to the frames that have 3D. The action is
@@ -74,8 +73,10 @@ def read(
 
     Raises:
         FileNotFoundError: If there is no such file; for 2D with those that are there.
-        ValueError: If a file is damaged or pickles code, lacks something, or is in other units, axes or joints.
+        ValueError: If there is no such split; if a file is damaged or pickles code, lacks something, or is in other
+            units, axes or joints.
     """
+    require_split(split, SUBJECTS)
     folder = path if path.is_dir() else path.parent
     world = require_mapping(_FILE_3D, read_npz(folder / _FILE_3D, "positions_3d"), "subjects")
     keypoints, skeleton = _read_2d(folder, detections)
