@@ -24,7 +24,7 @@ class Seams:
     data: Path
     split: str = "test"
     weights: str = "small"
-    clips: int = 8
+    clips: int = 4
     near: int = 2
     """Frames on either side of a window's first and last frame that count as its seam."""
 

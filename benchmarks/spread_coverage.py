@@ -5,7 +5,7 @@ The rank correlation is Spearman's, of spread and error over joints and frames p
 python benchmarks/spread_coverage.py --data MOCAP/cmu --split test
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -35,7 +35,10 @@ def main(coverage: Coverage) -> None:
     torch.set_num_threads(coverage.threads)
     lifter = Lifter.load(coverage.weights, "cpu")
     options = LiftOptions(hypotheses=coverage.hypotheses, steps=coverage.steps)
-    clips = read_mocap(coverage.data, split=coverage.split)
+    clips = [
+        replace(clip, joints_mm=clip.joints_mm[: coverage.frames])
+        for clip in read_mocap(coverage.data, split=coverage.split)
+    ]
     print(f"{coverage.data.name} {coverage.split}, {len(clips)} clips, H={options.hypotheses} K={options.steps}, flip")
     print(
         "| 2D | frames | within the spread, % | joints from .. to | missing joints | rank correlation with the error |"
@@ -46,11 +49,10 @@ def main(coverage: Coverage) -> None:
         for i, clip in enumerate(clips):
             filmed = list(film_clip(clip, input))[i % 4]
             motion = lifter.lift(filmed.sequence, options)
-            part = slice(0, coverage.frames)
-            true = filmed.joints_mm[part] - filmed.joints_mm[part, :1]
-            errors.append((torch.from_numpy(motion.root_relative_mm[part]) - true).norm(dim=-1))
-            spreads.append(torch.from_numpy(motion.spread_mm[part]))
-            missing.append(filmed.confidence[part] < MISSING_BELOW)
+            true = filmed.joints_mm - filmed.joints_mm[:, :1]
+            errors.append((torch.from_numpy(motion.root_relative_mm) - true).norm(dim=-1))
+            spreads.append(torch.from_numpy(motion.spread_mm))
+            missing.append(filmed.confidence < MISSING_BELOW)
         error, spread, lost = (torch.cat(part)[:, 1:] for part in (errors, spreads, missing))  # the root has no error
         within = (error <= spread).double()
         joints = 100 * within.mean(0)
