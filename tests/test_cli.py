@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from dreampose3d.camera import Camera
-from dreampose3d.cli import main
+from dreampose3d.cli import COMMANDS, main
 from dreampose3d.export.tables import load_motion
 from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import save_weights
@@ -303,11 +303,11 @@ def test_help_and_unknown_commands(run):
     for help_asked in ([], ["--help"], ["-h"]):
         status, out, _ = run(*help_asked)
         assert status == 0
-        assert [word for word in ("lift", "evaluate", "train", "info", "fetch") if f"\n  {word} " not in out] == []
+        assert [word for word in COMMANDS if f"\n  {word} " not in out] == []
     assert run("--version")[1].startswith("dreampose3d 0.")
     status, _, err = run("lfit")
     assert status == 2
-    assert "unknown command 'lfit'; the commands are lift, evaluate, train, info, fetch" in err
+    assert f"unknown command 'lfit'; the commands are {', '.join(COMMANDS)}\n" in err
     with pytest.raises(SystemExit) as stop:
         main(["lift", "--out"])
     assert stop.value.code == 2

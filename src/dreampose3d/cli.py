@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import tyro
 
 from dreampose3d import __version__
+from dreampose3d.commands.ablate import ablate
 from dreampose3d.commands.console import say
 from dreampose3d.commands.evaluate import evaluate
 from dreampose3d.commands.fetch import fetch
@@ -20,7 +21,7 @@ from dreampose3d.commands.view import view
 USER_ERROR, INTERRUPTED = 2, 130
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (lift, view, evaluate, train, figure, info, fetch)
+    command.__name__: command for command in (lift, view, evaluate, train, ablate, figure, info, fetch)
 }
 
 

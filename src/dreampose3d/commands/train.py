@@ -3,12 +3,14 @@
 import argparse
 import inspect
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import tyro
 
 from dreampose3d.commands.console import say
 
-PRESETS = ("mocap", "paper-h36m-cpn", "paper-h36m-gt", "paper-3dhp", "paper-mlb")
+Preset = Literal["mocap", "paper-h36m-cpn", "paper-h36m-gt", "paper-3dhp", "paper-mlb"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 
 def train(*arguments: str) -> None:

@@ -166,6 +166,8 @@ class BenchmarkConfig(RunConfig):
     """The folder of the data set's files."""
     keypoints: str = "gt"
     """The 2D: gt, or a set's detections by name (Human3.6M: cpn_ft_h36m_dbb)."""
+    scale: Literal["univ", "annot3"] = "univ"
+    """Of MPI-INF-3DHP's 3D: people of one height (univ_annot3, protocol A) or of their true one (annot3, B)."""
     hold_out: tuple[str, ...] = ()
     """Training subjects that are watched instead of trained on: the weights are then the average of the step that did
     best on them. With none, they are the last average. A test subject is never asked."""

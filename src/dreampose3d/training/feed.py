@@ -4,19 +4,20 @@ The trainer asks a `Feed` for the batch of a step and for the windows to watch; 
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, assert_never, runtime_checkable
+from typing import Protocol, assert_never, runtime_checkable
 
 import torch
 
+from dreampose3d.data import h36m, mpi_inf_3dhp
 from dreampose3d.data.cameras import VirtualCameras, film
 from dreampose3d.data.clips import ClipBank, epoch_order
 from dreampose3d.data.mocap import read_mocap
 from dreampose3d.data.windows import MILLIMETRES, Batch, MotionBank, make_batch
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import H36M_17, skeleton_named
-from dreampose3d.training.config import BenchmarkConfig, Dataset, Phase, RunConfig, TrainConfig
+from dreampose3d.training.config import BenchmarkConfig, Phase, RunConfig, TrainConfig
 from dreampose3d.training.spread import calibrate_spread
 from dreampose3d.view import normalise_view
 
@@ -161,25 +162,15 @@ def read_benchmark(config: BenchmarkConfig) -> Iterator[PoseSequence]:
     """
     if not config.data:
         raise ValueError("there is nothing to train on: name the folder of the data set's files with --data")
-    read = _reader(config.dataset)
     for folder in config.data:
-        yield from read(folder, "train", config.keypoints)
+        match config.dataset:
+            case "h36m":
+                yield from h36m.read(folder, "train", config.keypoints)
+            case "3dhp":
+                yield from mpi_inf_3dhp.read(folder, "train", config.keypoints, config.scale)
+            case "mlb":
+                from dreampose3d.data import mlbpitchdb
 
-
-def _reader(dataset: Dataset) -> Callable[[Path, Literal["train"], str], Iterator[PoseSequence]]:
-    """(folder, split, which 2D) -> sequences."""
-    match dataset:
-        case "h36m":
-            from dreampose3d.data import h36m
-
-            return h36m.read
-        case "3dhp":
-            from dreampose3d.data import mpi_inf_3dhp
-
-            return mpi_inf_3dhp.read
-        case "mlb":
-            from dreampose3d.data import mlbpitchdb
-
-            return mlbpitchdb.read
-        case _:
-            assert_never(dataset)
+                yield from mlbpitchdb.read(folder, "train", config.keypoints)
+            case _:
+                assert_never(config.dataset)

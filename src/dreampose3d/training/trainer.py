@@ -50,8 +50,6 @@ def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) 
         FileNotFoundError: If a data folder is missing.
         ValueError: If the run folder belongs to another configuration.
     """
-    torch.set_num_threads(config.threads)
-    torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
     run = Run.start(config, report)
     with suppress(KeyboardInterrupt):
         run.go(report)
@@ -87,6 +85,8 @@ class Run:
     @classmethod
     def start(cls, config: RunConfig, report: Report) -> "Run":
         """A new run, or the one that its folder holds."""
+        torch.set_num_threads(config.threads)
+        torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
         torch.manual_seed(config.seed)
         model = _fresh_model(config)
         feed = feed_of(config, model.config.labels)
@@ -101,7 +101,7 @@ class Run:
         if config.minutes is not None:
             run.config = replace(config, steps=run.steps_in(60 * config.minutes), minutes=None)
         with atomic_write(config.out / "config.json") as path:
-            path.write_text(json.dumps({"config": _plain(run.config), "versions": _versions()}, indent=1))
+            path.write_text(json.dumps({"config": plain(run.config), "versions": versions()}, indent=1))
         parameters = sum(p.numel() for p in run.trained)
         report(f"{parameters / 1e6:.2f} M weights to train, {run.config.steps} steps, {feed.frames} frames")
         report(feed.choice)
@@ -248,13 +248,13 @@ class Run:
     def save(self) -> None:
         """Write the checkpoint; the one before it stays until this one is whole."""
         with atomic_write(self.config.out / "checkpoint.pt") as path:
-            torch.save({"config": json.dumps(_plain(self.config)), **self.state()}, path)
+            torch.save({"config": json.dumps(plain(self.config)), **self.state()}, path)
 
     def load(self) -> None:
         """Read the checkpoint of this run's folder (tensors and plain values only)."""
         saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
-        ours = _plain(self.config)
-        theirs = _plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
+        ours = plain(self.config)
+        theirs = plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
         free = {"out", "minutes", "threads", "device", "validate_every", "save_every"}
         if self.config.minutes is not None:
             free.add("steps")
@@ -270,11 +270,11 @@ class Run:
     def export(self, calibrate: bool = True) -> Path:
         """Write the averaged model as a weights file."""
         path = self.config.out / "weights.safetensors"
-        config = _plain(self.config) | {"data": [], "out": ""}  # a file that ships names no paths
+        config = plain(self.config) | {"data": [], "out": ""}  # a file that ships names no paths
         card = {
             "config": config,
             "step": self.best.get("step", self.step),
-            "versions": _versions(),
+            "versions": versions(),
             "data": list(self.config.trained_on),
         }
         with _Swapped(self.model, self.best.get("ema", self.ema)):
@@ -428,7 +428,8 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
 
 
-def _plain(config: RunConfig) -> dict[str, Any]:
+def plain(config: RunConfig) -> dict[str, Any]:
+    """A configuration as it is written to JSON."""
     return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
 
 
@@ -439,7 +440,8 @@ def _moved(value: Any) -> Any:
     return Path(value).name if isinstance(value, str) else value
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """What a result depends on beside its configuration."""
     return {"dreampose3d": dreampose3d.__version__, "torch": torch.__version__, "python": platform.python_version()}
 
 
