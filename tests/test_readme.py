@@ -12,10 +12,10 @@ import tyro
 
 from dreampose3d.camera import Camera
 from dreampose3d.cli import COMMANDS
+from dreampose3d.commands.train import parsed
 from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import save_weights
 from dreampose3d.skeleton import H36M_17
-from dreampose3d.training.config import TrainConfig
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -29,7 +29,7 @@ def commands(program):
     """The arguments of every line in the documents' shell blocks that runs a program."""
     found = []
     for document in DOCUMENTS:
-        for line in "".join(blocks("bash", document.read_text())).splitlines():
+        for line in "".join(blocks("bash", document.read_text())).replace("\\\n", "").splitlines():
             words = shlex.split(line, comments=True)
             if words[:1] == [program]:
                 found.append(pytest.param(words[1:], id=f"{document.name}: {line}"[:90]))
@@ -54,7 +54,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch, capsys):
 def test_every_command_parses(words):
     name, *options = words
     if name == "train":
-        tyro.cli(TrainConfig, args=options)
+        parsed(options)
         return
 
     @functools.wraps(COMMANDS[name])  # the same options, but nothing happens

@@ -56,6 +56,7 @@ def test_a_table_is_trained_measured_and_written(config, monkeypatch):
         assert min(found["trained_m"], found["step_s"], found["window_ms"]) > 0
     full, *_, alone = (row["seeds"][0] for row in result["rows"])
     assert alone["trained_m"] < full["trained_m"]
+    assert (config.out / "full" / "0" / "weights.safetensors").is_file(), "for the protocols"
     assert json.loads((config.out / "table-5.json").read_text()) == result
     text = (config.out / "table-5.md").read_text()
     assert text == format_ablation(result)

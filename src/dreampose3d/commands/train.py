@@ -3,11 +3,14 @@
 import argparse
 import inspect
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import tyro
 
 from dreampose3d.commands.console import say
+
+if TYPE_CHECKING:
+    from dreampose3d.training.config import RunConfig
 
 Preset = Literal["mocap", "paper-h36m-cpn", "paper-h36m-gt", "paper-3dhp", "paper-mlb"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
@@ -19,17 +22,22 @@ def train(*arguments: str) -> None:
     The other options are the fields of the preset's configuration, which needs torch: so they are parsed in here.
     Ctrl-C stops at a checkpoint, from which the same command goes on.
     """
+    from dreampose3d.training.trainer import train as run
+
+    print(run(parsed(arguments), report=say))
+
+
+def parsed(arguments: Sequence[str]) -> "RunConfig":
+    """The configuration that the options of `train` describe."""
     preset, rest = _preset(arguments)
     from dreampose3d.training.recipes import RECIPES
-    from dreampose3d.training.trainer import train as run
 
     recipe = RECIPES[preset]
     text = f"{inspect.getdoc(recipe)}\n\nPresets (--preset NAME, mocap unless given): {', '.join(PRESETS)}."
     default = recipe()
-    config = tyro.cli(
+    return tyro.cli(
         type(default), default=default, prog=f"dreampose3d train --preset {preset}", description=text, args=rest
     )
-    print(run(config, report=say))
 
 
 def _preset(arguments: Sequence[str]) -> tuple[str, list[str]]:

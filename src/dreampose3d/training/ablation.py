@@ -178,6 +178,7 @@ def _result(config: RunConfig, report: Report) -> dict[str, float] | None:
     run.save()
     if run.step < run.config.steps:
         return None
+    run.export(calibrate=False)
     measured = _measured(run)
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps({"config": options, "measured": measured}, indent=1))
