@@ -1,7 +1,7 @@
 """What the published protocols share: sequences in, each lifted and counted, tables out."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -68,6 +68,8 @@ class Protocol:
     """Parts in the order of the table, with their names in it; others follow."""
     as_d3dp: D3DPCounting | None = None
     """How D3DP counts here, if it does."""
+    admit: Callable[[Sequence[str]], None] = lambda trained_on: None
+    """Refuses weights by what they were trained on."""
     remark: Callable[[PoseSequence], str] = lambda sequence: ""
     """What the first sequence tells of the data, to be printed."""
 
@@ -133,6 +135,7 @@ def evaluate_protocol(
         FileNotFoundError: If a file of the data is missing.
         ValueError: If the data holds no such split, 2D or scale, or the lifter returns another shape.
     """
+    protocol.admit(config.trained_on)
     config, count = _counting(protocol, config)
     skeleton = skeleton_named(config.skeleton)
     tallies: dict[str, Tally] = {}
@@ -164,7 +167,7 @@ def report(result: Mapping[str, Any]) -> Report:
         [name, *(f"{result[of][key][metric]:.1f}" for of in ("average", "overall") for metric in keys)]
         for key, name in AGGREGATIONS.items()
     ]
-    tables = [Table(header, rows, "Averages")]
+    tables = [Table(header, rows)]
     columns = {names["short"].get(part, part): errors for part, errors in result["parts"].items()}
     columns |= {"average": result["average"], "all frames": result["overall"]}
     for metric, name in names["metrics"].items():
@@ -172,7 +175,7 @@ def report(result: Mapping[str, Any]) -> Report:
             [aggregation, *(f"{errors[key][metric]:.1f}" for errors in columns.values())]
             for key, aggregation in AGGREGATIONS.items()
         ]
-        tables.append(_upright(Table([name, *columns], rows, name)))
+        tables.append(_upright(Table([name, *columns], rows)))
     return Report(_conditions(result), tables)
 
 
@@ -268,4 +271,4 @@ def _upright(table: Table) -> Table:
     if len(table.header) <= _COLUMNS + 3:
         return table
     first, *rows = zip(table.header, *table.rows, strict=True)
-    return Table(first, rows, table.title)
+    return Table(first, rows)

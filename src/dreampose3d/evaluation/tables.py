@@ -17,11 +17,10 @@ _LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasci
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is printed: the first column holds words, the others numbers."""
+    """A table as it is printed: the first column holds words, the others numbers; its first cell says of what."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,7 @@ class Report:
 
 def to_markdown(report: Report) -> str:
     """The conditions, then each table, aligned in plain text, too."""
-    parts = [report.conditions]
-    for table in report.tables:
-        parts += [f"**{table.title}**"] if table.title else []
-        parts.append(_grid(table))
-    return "\n\n".join(parts)
+    return "\n\n".join([report.conditions, *map(_grid, report.tables)])
 
 
 def to_latex(report: Report) -> str:
@@ -114,13 +109,12 @@ def _grid(table: Table) -> str:
 
 
 def _floating(table: Table, conditions: str) -> str:
-    caption = f"{table.title}. {conditions}" if table.title else conditions
     lines = [" & ".join(map(_escaped, cells)) + r" \\" for cells in (table.header, *table.rows)]
     return "\n".join(
         [
             r"\begin{table}",
             r"\centering",
-            rf"\caption{{{_escaped(caption)}}}",
+            rf"\caption{{{_escaped(conditions)}}}",
             rf"\begin{{tabular}}{{l{'r' * (len(table.header) - 1)}}}",
             r"\toprule",
             lines[0],
