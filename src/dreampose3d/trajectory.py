@@ -50,24 +50,25 @@ def estimate_root(
     Raises:
         ValueError: If no frame has enough joints to place a root.
     """
-    frames = joints_root_relative_mm.shape[-3]
-    parts = [slice(start, start + _FRAMES_AT_ONCE) for start in range(0, max(frames, 1), _FRAMES_AT_ONCE)]
-    root = torch.cat(
-        [
-            fit_root(joints_root_relative_mm[..., part, :, :], rays[..., part, :, :], confidence[..., part, :])
-            for part in parts
-        ],
-        -2,
-    )
+    root = fit_root(joints_root_relative_mm, rays, confidence)
     known = root.isfinite().all(-1)
-    if not known.any(-1).all():
-        raise ValueError(
-            f"expected a frame with at least {MIN_JOINTS} joints apart from each other, of confidence "
-            f"{MIN_CONFIDENCE} or more, to place the root by; found none in {frames} frames"
-        )
+    require_fit(known)
     root = _median_over_time(_bridge(root, known))
     depth = torch.maximum(root[..., 2], _least_root_depth(joints_root_relative_mm))
     return torch.cat((root[..., :2], depth[..., None]), -1).to(joints_root_relative_mm)
+
+
+def require_fit(known: Bool[Tensor, "*batch N"]) -> None:
+    """Refuse a motion no frame of which places a root.
+
+    Raises:
+        ValueError: If all frames are unknown.
+    """
+    if not known.any(-1).all():
+        raise ValueError(
+            f"expected a frame with at least {MIN_JOINTS} joints apart from each other, of confidence "
+            f"{MIN_CONFIDENCE} or more, to place the root by; found none in {known.shape[-1]} frames"
+        )
 
 
 def fittable(rays: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*#batch J"]) -> Bool[Tensor, "*batch"]:
@@ -81,11 +82,11 @@ def fittable(rays: Float[Tensor, "*batch J 2"], confidence: Float[Tensor, "*#bat
 
 
 def fit_root(
-    joints_root_relative_mm: Float[Tensor, "*batch J 3"],
-    rays: Float[Tensor, "*#batch J 2"],
-    confidence: Float[Tensor, "*#batch J"],
-) -> Float[Tensor, "*batch 3"]:
-    """The root of each pose alone: the T of least reprojection error, sum_j c_j |(X_j + T)_xy / (X_j + T)_z - q_j|^2.
+    joints_root_relative_mm: Float[Tensor, "*batch N J 3"],
+    rays: Float[Tensor, "*#batch N J 2"],
+    confidence: Float[Tensor, "*#batch N J"],
+) -> Float[Tensor, "*batch N 3"]:
+    """The root of each frame alone: the T of least reprojection error, sum_j c_j |(X_j + T)_xy / (X_j + T)_z - q_j|^2.
 
     In closed form first: (X_j + T)_xy = q_j (X_j + T)_z is linear in T, and its least squares are solved in float64
     with equal depths and then with the depths just found. Noise in q, which is a regressor there, brings the root too
@@ -102,7 +103,21 @@ def fit_root(
         Root positions in the camera frame, mm, float64, with all joints at least 100 mm in front; NaN where the 2D
         places no root (see `fittable`).
     """
-    X = joints_root_relative_mm.double()
+    frames = joints_root_relative_mm.shape[-3]
+    parts = [slice(start, start + _FRAMES_AT_ONCE) for start in range(0, max(frames, 1), _FRAMES_AT_ONCE)]
+    return torch.cat(
+        [
+            _fit(joints_root_relative_mm[..., part, :, :], rays[..., part, :, :], confidence[..., part, :])
+            for part in parts
+        ],
+        -2,
+    )
+
+
+def _fit(
+    joints: Float[Tensor, "*batch J 3"], rays: Float[Tensor, "*#batch J 2"], confidence: Float[Tensor, "*#batch J"]
+) -> Float[Tensor, "*batch 3"]:
+    X = joints.double()
     seen = _seen(rays, confidence)
     c = torch.where(seen, confidence.double(), 0)
     q = torch.where(seen[..., None], rays.double(), 0)
