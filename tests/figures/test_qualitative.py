@@ -81,6 +81,10 @@ def test_shapes_are_true_and_all_3d_panels_have_one_scale(figure):
     left, right, bottom, top = limits.pop()
     assert left < right
     assert bottom < top
+    for panel in figure.axes[len(FRAMES) :]:
+        boxes = [path.get_extents() for discs in panel.collections for path in discs.get_paths()]
+        assert left <= min(box.x0 for box in boxes)  # no disc is cut off
+        assert max(box.y1 for box in boxes) <= top
     for panel in figure.axes[: len(FRAMES)]:
         assert panel.yaxis_inverted()  # pixels count from the top
 

@@ -29,7 +29,7 @@ VIEWS_DEGREES = {"from the camera": 0.0, "from the side": 90.0}
 
 _ELEVATION_DEGREES = 10.0
 _BONE_PT = 2.2
-_MARGIN_MM = 120.0
+_MARGIN_MM = 90.0
 _TILE_MM = 500.0
 
 
@@ -157,14 +157,16 @@ class _Scene:
 
     @classmethod
     def of(cls, motion: LiftedMotion, frames: Sequence[int], truth: Track | None, views: Sequence[View]) -> "_Scene":
-        poses = [motion.root_relative_mm[list(frames)]]
+        poses, reach = [motion.root_relative_mm[list(frames)]], [motion.spread_mm[list(frames)]]
         if truth is not None:
             poses.append(truth.relative_to_root().joints_mm[list(frames)])
-        seen = np.concatenate([view(np.concatenate(poses).reshape(-1, 3)) for view in views])
+            reach.append(np.zeros_like(reach[0]))
+        margin = np.maximum(_MARGIN_MM, np.concatenate(reach))[..., None]
+        seen = [view(np.concatenate(poses)) + sign * margin for view in views for sign in (-1, 1)]
         up = np.asarray(motion.camera.up, np.float64)
         placed = motion.joints_mm if truth is None else truth.joints_mm
-        low = np.minimum(seen.min(0) - _MARGIN_MM, (-_TILE_MM - 20, 0))
-        high = np.maximum(seen.max(0) + _MARGIN_MM, (_TILE_MM + 20, 0))
+        low = np.minimum(np.min(seen, (0, 1, 2)), (-_TILE_MM - 20, 0))
+        high = np.maximum(np.max(seen, (0, 1, 2)), (_TILE_MM + 20, 0))
         return cls(low, high, float((placed @ up).min()), up)
 
 
