@@ -63,7 +63,8 @@ def test_one_command_gives_the_table_in_four_formats(run, h36m, weights, tmp_pat
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert "Human3.6M, test, cpn_ft_h36m_dbb 2D" in out
-    assert "(trained on h36m); H=2 K=2 eta=0 flip=inside seed=0; counting: each valid frame once; 8 sequences" in out
+    assert "(trained on h36m); H=2 K=2 eta=0 span=" in out
+    assert "flip=inside seed=0; counting: each valid frame once; 8 sequences" in out
     assert "| Dir. | Walk | average | all frames |" in " ".join(out.split())
     assert files["markdown"].read_text() == out
     result = json.loads(files["json"].read_text())
@@ -82,7 +83,7 @@ def test_d3dps_sampler_and_counting_go_together(run, h36m, weights, tmp_path):
         "--steps", 2, "--compatible", "d3dp", "--batch", 3, "--json", tmp_path / "r.json",
     )  # fmt: skip
     assert (status, err) == (0, "")
-    assert "eta=1 flip=inside seed=0; counting: D3DP's (windows of 9, batches of 3)" in out
+    assert "eta=1 span=1 clamp=1.1 flip=inside seed=0; counting: D3DP's (windows of 9, batches of 3)" in out
     result = json.loads((tmp_path / "r.json").read_text())
     config = result["config"]
     assert (config["eta"], config["span"], config["clamp"], config["window"]) == (1.0, 1.0, 1.1, 9)

@@ -78,6 +78,11 @@ def test_a_folder_without_the_sequence_or_with_too_little_of_it_is_refused(tmp_p
         scene_of(sequence(NAME, 12), str(tmp_path))
 
 
+def test_a_sequence_without_a_valid_frame_is_refused():
+    with pytest.raises(ValueError, match=f"{NAME}: none of its 12 frames is marked as valid; leave it out"):
+        scene_of(sequence(NAME, 12, valid=np.zeros(12, bool)), "gt")
+
+
 @pytest.mark.parametrize(("missing", "words"), [("joints_mm", "no 3D joints"), ("camera", "no camera")])
 def test_without_truth_or_camera_there_is_no_evaluation(missing, words):
     with pytest.raises(ValueError, match=f"{NAME}: an evaluation needs 3D joints and a camera, and there is {words}"):

@@ -112,8 +112,8 @@ def test_the_tables_state_what_they_were_made_with():
     result = evaluate_protocol(PROTOCOL, shifted, config)
     text = to_markdown(report(result))
     assert text.startswith(
-        "Three (at 50 fps), test, gt 2D; weights small (trained on cmu, hdm05); H=3 K=2 eta=0.5 flip=over seed=0; "
-        "counting: each valid frame once; 3 sequences, 60 frames\n"
+        "Three (at 50 fps), test, gt 2D; weights small (trained on cmu, hdm05); "
+        "H=3 K=2 eta=0.5 span=1 flip=over seed=0; counting: each valid frame once; 3 sequences, 60 frames\n"
     )
     assert "| Walk |  Eat | average | all frames |" in text
     assert text.count("(oracle)") == 3 * 3

@@ -26,7 +26,7 @@ def scene_of(sequence: PoseSequence, input: str) -> Scene:
 
     Raises:
         FileNotFoundError: If the folder has no file for the sequence.
-        ValueError: If the sequence has no truth or no camera, or the file has too few frames.
+        ValueError: If the sequence has no truth, no camera or no valid frame, or the file has too few frames.
     """
     if sequence.joints_mm is None or sequence.camera is None:
         missing = "3D joints" if sequence.joints_mm is None else "camera"
@@ -37,6 +37,8 @@ def scene_of(sequence: PoseSequence, input: str) -> Scene:
         sequence.skeleton, np.asarray(shown.keypoints_px, np.float64), shown.confidence
     )
     valid = np.ones(len(sequence), bool) if sequence.valid is None else sequence.valid
+    if not valid.any():
+        raise ValueError(f"{sequence.name}: none of its {len(sequence)} frames is marked as valid; leave it out")
     return Scene(
         shown, sequence.skeleton, joints, *map(torch.from_numpy, (keypoints, confidence.astype(np.float64), valid))
     )

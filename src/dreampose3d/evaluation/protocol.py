@@ -140,14 +140,15 @@ def evaluate_protocol(
     skeleton = skeleton_named(config.skeleton)
     tallies: dict[str, Tally] = {}
     sequences: Counter[str] = Counter()
-    first, done = None, 0
+    first: PoseSequence | None = None
+    done = 0
     for sequence in protocol.read(Path(config.data), config.split, _own_2d(config.input)):
         part, scene = protocol.part(sequence), scene_of(sequence, config.input)
         counted = count(_in_joints_of(scene.skeleton, predict, skeleton), scene, config.hypotheses, config.steps)
         values = {metric.key: metric.measure(counted, scene.skeleton) for metric in protocol.metrics}
         tallies.setdefault(part, Tally([metric.key for metric in protocol.metrics])).add(values)
         sequences[part] += 1
-        first = first or sequence
+        first = sequence if first is None else first
         done += len(sequence)
         if progress is not None:
             progress(done, None)
@@ -257,12 +258,14 @@ def _conditions(result: Mapping[str, Any]) -> str:
     }[config["compatible"]]
     joints = result["names"]["joints"]
     converted = f", joints {config['skeleton']} -> {joints} by name" if config["skeleton"] != joints else ""
+    clamp = f" clamp={config['clamp']:g}" if config["clamp"] else ""
     trained = f" (trained on {', '.join(config['trained_on'])})" if config["trained_on"] else ""
     return (
         f"{result['names']['title']}, {config['split']}, {config['input']} 2D; "
         f"weights {config['weights']}{trained}{converted}; "
-        f"H={config['hypotheses']} K={config['steps']} eta={config['eta']:g} flip={config['flip']} "
-        f"seed={config['seed']}; counting: {counting}; {counts['sequences']} sequences, {counts['frames']} frames"
+        f"H={config['hypotheses']} K={config['steps']} eta={config['eta']:g} span={config['span']:g}{clamp} "
+        f"flip={config['flip']} seed={config['seed']}; "
+        f"counting: {counting}; {counts['sequences']} sequences, {counts['frames']} frames"
     )
 
 
