@@ -86,9 +86,14 @@ def test_foreign_safetensors_are_told(tmp_path):
 def test_a_file_that_contradicts_itself_is_told(file, model, spoil, match):
     tensors, config = load_file(file), model.config.to_dict()
     spoil(tensors, config)
-    save_file(tensors, file, {"format": "dreampose3d-weights-1", "config": json.dumps(config), "card": "{}"})
+    save_file(tensors, file, {"dreampose3d-weights-2": json.dumps({"config": config, "card": {}})})
     with pytest.raises(ValueError, match=f"(?s)does not fit its own configuration: .*{match}"):
         load_weights(file)
+
+
+def test_equal_weights_are_equal_files(file, model, tmp_path):
+    card = {key: key for key in "abcdefgh"}
+    assert save_weights(model, tmp_path / "one", card) == save_weights(model, tmp_path / "two", card)
 
 
 def test_shipped_weights_are_checked_by_their_hash(file, tmp_path, monkeypatch):

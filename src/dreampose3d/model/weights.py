@@ -14,7 +14,8 @@ from safetensors.torch import save_file
 from dreampose3d.files import atomic_write
 from dreampose3d.model.dreampose import DreamPose3D, DreamPose3DConfig, build
 
-_FORMAT = "dreampose3d-weights-1"
+_KEY = "dreampose3d-weights-2"
+"""The one entry of the metadata, a JSON text: several entries have no fixed order, and equal weights are equal files."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def save_weights(model: DreamPose3D, path: Path, card: dict[str, Any]) -> str:
     The frozen tower's layers travel along, its word table does not: continuous prompts never look words up.
     """
     tensors = {name: value.half().contiguous() for name, value in model.state_dict().items()}
-    metadata = {"format": _FORMAT, "config": json.dumps(model.config.to_dict()), "card": json.dumps(card)}
+    metadata = {_KEY: json.dumps({"config": model.config.to_dict(), "card": card})}
     with atomic_write(path) as temporary:
         save_file(tensors, temporary, metadata)
     return file_sha256(path)
@@ -59,14 +60,15 @@ def load_weights(weights: str | Path, device: torch.device | str = "cpu") -> Wei
             tensors = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is not a weights file that can be read ({error}); it may be damaged") from None
-    if metadata.get("format") != _FORMAT:
-        raise ValueError(f"{path} is a safetensors file, but not weights of dreampose3d ({_FORMAT})")
+    if _KEY not in metadata:
+        raise ValueError(f"{path} is a safetensors file, but not weights of dreampose3d ({_KEY})")
     try:
-        model = build(DreamPose3DConfig.from_dict(json.loads(metadata["config"])))
+        told = json.loads(metadata[_KEY])
+        model = build(DreamPose3DConfig.from_dict(told["config"]))
         model.load_state_dict(tensors)
     except (KeyError, ValueError, RuntimeError) as error:  # RuntimeError: names or shapes of the tensors
         raise ValueError(f"{path} does not fit its own configuration: {error}") from None
-    return Weights(model.to(device).eval(), str(weights), sha256, json.loads(metadata["card"]))
+    return Weights(model.to(device).eval(), str(weights), sha256, told["card"])
 
 
 def file_sha256(path: Path) -> str:
