@@ -15,7 +15,7 @@ from dreampose3d.files import atomic_write
 from dreampose3d.model.dreampose import DreamPose3D, DreamPose3DConfig, build
 
 _KEY = "dreampose3d-weights-2"
-"""The one entry of the metadata, a JSON text: several entries have no fixed order, and equal weights are equal files."""
+"""The one entry of the metadata, a JSON text: several have no fixed order, and equal weights shall be equal files."""
 
 
 @dataclass(frozen=True)
