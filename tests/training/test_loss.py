@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from dreampose3d.skeleton import H36M_17, MPI_INF_3DHP_17
-from dreampose3d.training.loss import action_loss, bone_loss, hallucination_loss, imagined_weights, total_loss
+from dreampose3d.training.loss import (
+    action_loss,
+    bone_loss,
+    hallucination_loss,
+    imagined_weights,
+    total_loss,
+    velocity_loss,
+)
 
 
 def poses(batch=2, frames=4, num_poses=3, seed=0, root=0):
@@ -51,6 +58,20 @@ def test_bone_loss_is_the_mean_difference_of_lengths():
     assert float(bone_loss(turned, true, valid, H36M_17)) == pytest.approx(0, abs=1e-6)
 
 
+def test_velocity_loss_is_the_mean_difference_of_steps():
+    true = torch.randn(2, 5, 17, 3)
+    moved = true + 3.0  # elsewhere, but moving alike
+    everywhere = torch.ones(2, 5, dtype=torch.bool)
+    assert float(velocity_loss(moved, true, everywhere)) == pytest.approx(0, abs=1e-6)
+    faster = true.clone()
+    faster[:, 2:, 4, 0] += 0.8  # one coordinate of one joint of 16, in one step of 4
+    assert float(velocity_loss(faster, true, everywhere)) == pytest.approx(0.8 / (16 * 3 * 4))
+    valid = everywhere.clone()
+    valid[:, 2] = False  # the step lies between a frame that counts and one that does not
+    assert float(velocity_loss(faster, true, valid)) == pytest.approx(0, abs=1e-6)
+    assert float(velocity_loss(true[:, :1], true[:, :1], everywhere[:, :1])) == 0
+
+
 def test_action_loss_is_the_cross_entropy_of_labelled_windows():
     logits, label = torch.randn(4, 3), torch.tensor([2, -1, 0, -1])
     expected = 0.0
@@ -79,7 +100,7 @@ def test_nothing_valid_costs_nothing():
     losses = total_loss(
         pred, true, torch.zeros_like(valid), torch.randn(2, 3), torch.full((2,), -1), H36M_17, 0.01, 0.5
     )
-    assert [float(x) for x in losses] == [0, 0, 0, 0]
+    assert [float(x) for x in losses] == [0, 0, 0, 0, 0]
 
 
 def test_the_total_is_equation_7():
@@ -96,6 +117,9 @@ def test_the_total_is_equation_7():
     no_pose = total_loss(pred, true, valid, logits, label, H36M_17, 0.01, 0.5, lambda_pose=0.0)
     torch.testing.assert_close(no_pose.total, 0.01 * losses.action + 0.5 * losses.bone)
     assert no_pose.pose == losses.pose
+    steady = total_loss(pred, true, valid, logits, label, H36M_17, 0.01, 0.5, lambda_velocity=2.0)
+    assert losses.velocity == velocity_loss(pred[:, :, 1], true[:, :, 1], valid[:, :, 1])
+    torch.testing.assert_close(steady.total, losses.total + 2 * losses.velocity)
 
 
 def test_the_total_knows_the_skeletons_root():

@@ -122,6 +122,16 @@ def test_a_run_goes_on_to_the_last_bit(config, monkeypatch, step, optimizer):
     assert all(torch.equal(value, once[name]) for name, value in finished.items())
 
 
+def test_a_run_begins_with_the_weights_it_is_given(config, tmp_path):
+    first = train(config, lambda _: None)
+    second = replace(config, init=str(first), out=tmp_path / "second", steps=1, learning_rate=1e-12, weight_decay=0.0)
+    begun, gone_on = (load_weights(path).model.state_dict() for path in (first, train(second, lambda _: None)))
+    for name, value in begun.items():
+        torch.testing.assert_close(gone_on[name], value, atol=2e-3, rtol=2e-3, msg=name)  # half precision
+    with pytest.raises(ValueError, match=r"cannot start from .*: its model differs in num_poses"):
+        train(replace(second, out=tmp_path / "third", num_poses=5), lambda _: None)
+
+
 def test_an_interrupt_while_reporting_stops_too(config, monkeypatch):
     def press(line):
         if line.startswith("step"):

@@ -36,6 +36,8 @@ class RunConfig(ABC):
     out: Path = Path("runs/small")
     """The run's folder; a run that is found there goes on where it stopped."""
     model: Literal["paper", "small", "tiny"] = "small"
+    init: str | None = None
+    """Weights to start from: a file, or the name of those that ship. The optimisers start afresh."""
     clip: str | None = None
     """CLIP as the text tower: a folder in the format of `transformers`, or a repository of the hub with
     `clip_revision`. Where not given, `small` has MiniLM; `paper` must be given one."""
@@ -67,6 +69,9 @@ class RunConfig(ABC):
     """0 is the ablation without L'_3D, which does not converge."""
     lambda_act: float = 0.01
     lambda_bone: float = 0.5
+    lambda_velocity: float = 0.0
+    """Of the L1 on what the centre pose does from frame to frame, in metres: without it the network hands the jitter
+    of a detector on to the 3D [ours; MixSTE and MotionBERT have such terms]."""
     single_pose: float = 0.25
     """Share of the steps in HPD's first stage (n = 1); 0 is the ablation with all n poses from the first step."""
     falloff: bool = False
@@ -121,7 +126,7 @@ class RunConfig(ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(RunConfig):
-    """A run on motion capture, seen by virtual cameras. The defaults trained the weights that ship."""
+    """A run on motion capture, seen by virtual cameras. The defaults are the first stage of the weights that ship."""
 
     warm_up: float = 0.03
     """Share of the steps; then a cosine down to 1 % of the rate."""

@@ -17,6 +17,7 @@ class Losses(NamedTuple):
     pose: Tensor
     action: Tensor
     bone: Tensor
+    velocity: Tensor
 
 
 def hallucination_loss(
@@ -58,6 +59,16 @@ def bone_loss(
     return (error * valid).sum() / valid.sum().clamp(min=1)
 
 
+def velocity_loss(
+    pred: Float[Tensor, "B N J 3"], true: Float[Tensor, "B N J 3"], valid: Bool[Tensor, "B N"], root: int = 0
+) -> Float[Tensor, ""]:
+    """L1 on the steps from frame to frame, metres: over coordinates, joints but the root, and valid neighbours."""
+    others = [joint for joint in range(pred.shape[-2]) if joint != root]
+    error = (pred.diff(dim=1) - true.diff(dim=1)).abs()[..., others, :].mean((-1, -2))  # B N-1
+    both = valid[:, 1:] & valid[:, :-1]
+    return (error * both).sum() / both.sum().clamp(min=1)
+
+
 def action_loss(logits: Float[Tensor, "B V"], label: Int[Tensor, " B"]) -> Float[Tensor, ""]:
     """L_act: cross-entropy over the labelled windows (label >= 0); 0 if there are none."""
     labelled = label >= 0
@@ -75,12 +86,15 @@ def total_loss(
     lambda_act: float,
     lambda_bone: float,
     lambda_pose: float = 1.0,
+    lambda_velocity: float = 0.0,
     weight: Float[Tensor, " M"] | None = None,
 ) -> Losses:
-    """Eq. 7, in metres; `weight` stands in for Eq. 6's lambda_k."""
+    """Eq. 7, in metres, and our velocity term; `weight` stands in for Eq. 6's lambda_k."""
     centre = pred.shape[2] // 2
     weight = imagined_weights(pred.shape[2]) if weight is None else weight
     pose = hallucination_loss(pred, true, valid, weight.to(pred), skeleton.root)
     bone = bone_loss(pred[:, :, centre], true[:, :, centre], valid[:, :, centre], skeleton)
     action = pose.new_zeros(()) if logits is None else action_loss(logits, label)
-    return Losses(lambda_pose * pose + lambda_act * action + lambda_bone * bone, pose, action, bone)
+    velocity = velocity_loss(pred[:, :, centre], true[:, :, centre], valid[:, :, centre], skeleton.root)
+    total = lambda_pose * pose + lambda_act * action + lambda_bone * bone + lambda_velocity * velocity
+    return Losses(total, pose, action, bone, velocity)

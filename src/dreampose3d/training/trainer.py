@@ -22,7 +22,7 @@ from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.files import atomic_write
 from dreampose3d.model.dreampose import DreamPose3D, DreamPose3DConfig, TowerConfig, build
 from dreampose3d.model.text import CLIPTower, MiniLMTower, vocabulary_features
-from dreampose3d.model.weights import save_weights
+from dreampose3d.model.weights import load_weights, save_weights
 from dreampose3d.skeleton import skeleton_named
 from dreampose3d.training.config import Phase, RunConfig
 from dreampose3d.training.feed import ClipFeed, Feed, feed_of
@@ -89,6 +89,8 @@ class Run:
         torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
         torch.manual_seed(config.seed)
         model = _fresh_model(config)
+        if config.init is not None:
+            _begin_with(model, config.init)
         feed = feed_of(config, model.config.labels)
         if not config.steps and isinstance(feed, ClipFeed):
             config = replace(config, steps=feed.steps)
@@ -184,6 +186,7 @@ class Run:
             self.config.lambda_act,
             self.config.lambda_bone,
             self.config.lambda_pose,
+            self.config.lambda_velocity,
             weight,
         )
 
@@ -309,7 +312,8 @@ class Log:
     """A row a step in log.csv, and in TensorBoard where it is installed."""
 
     columns = (
-        "step", "learning_rate", "total", "pose", "action", "bone", "val_mpjpe_mm", "val_p_mpjpe_mm", "val_intent",
+        "step", "learning_rate", "total", "pose", "action", "bone", "velocity",
+        "val_mpjpe_mm", "val_p_mpjpe_mm", "val_intent",
     )  # fmt: skip
 
     def __init__(self, folder: Path, step: int) -> None:
@@ -391,6 +395,19 @@ def _tower(config: RunConfig, wanted: DreamPose3DConfig) -> MiniLMTower | CLIPTo
             "--clip-revision COMMIT to download it; or --prompt none for the ablation without"
         )
     return MiniLMTower.from_package()
+
+
+def _begin_with(model: DreamPose3D, init: str) -> None:
+    """Give a fresh model the weights of a file.
+
+    Raises:
+        ValueError: If they are of another architecture, with what differs.
+    """
+    begun = load_weights(init).model
+    theirs, ours = begun.config.to_dict(), model.config.to_dict()
+    if differ := [key for key in ours if theirs[key] != ours[key]]:
+        raise ValueError(f"cannot start from {init}: its model differs in {', '.join(differ)}")
+    model.load_state_dict(begun.state_dict())
 
 
 def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
