@@ -53,6 +53,18 @@ def test_noise_depends_on_the_sequences_name_alone(skeleton):
     assert (one.shown.confidence < 1).any()
 
 
+def test_what_is_missing_stays_missing_among_noise():
+    known = sequence(NAME, 40)
+    keypoints = known.keypoints_px.copy()
+    keypoints[10:20, 4] = keypoints[30] = np.nan
+    scene = scene_of(replace(known, keypoints_px=keypoints), "noisy")
+    lost = np.isnan(keypoints).any(-1)
+    np.testing.assert_array_equal(np.isnan(scene.keypoints_px).any(-1), lost)
+    assert (scene.confidence[torch.from_numpy(lost)] == 0).all()
+    off = np.linalg.norm(scene.shown.keypoints_px - keypoints, axis=-1)[~lost]
+    assert 1 < np.median(off) < 20  # px
+
+
 def test_detections_of_any_skeleton_come_from_a_folder_by_the_sequences_name(tmp_path):
     """COCO's joints are shown as they are; what they are compared with is converted by name, here over Human3.6M's."""
     known = sequence(NAME, 12, skeleton=MPI_INF_3DHP_17)

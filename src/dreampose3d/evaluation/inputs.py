@@ -31,7 +31,7 @@ def scene_of(sequence: PoseSequence, input: str) -> Scene:
     if sequence.joints_mm is None or sequence.camera is None:
         missing = "3D joints" if sequence.joints_mm is None else "camera"
         raise ValueError(f"{sequence.name}: an evaluation needs 3D joints and a camera, and there is no {missing}")
-    joints = torch.from_numpy(np.asarray(sequence.joints_mm, np.float64))
+    joints = torch.from_numpy(np.array(sequence.joints_mm, np.float64))
     shown = _shown(sequence, sequence.camera, joints, input)
     keypoints, confidence = shown.skeleton.to(
         sequence.skeleton, np.asarray(shown.keypoints_px, np.float64), shown.confidence
@@ -39,9 +39,8 @@ def scene_of(sequence: PoseSequence, input: str) -> Scene:
     valid = np.ones(len(sequence), bool) if sequence.valid is None else sequence.valid
     if not valid.any():
         raise ValueError(f"{sequence.name}: none of its {len(sequence)} frames is marked as valid; leave it out")
-    return Scene(
-        shown, sequence.skeleton, joints, *map(torch.from_numpy, (keypoints, confidence.astype(np.float64), valid))
-    )
+    seen = torch.from_numpy(keypoints), torch.from_numpy(confidence.astype(np.float64))
+    return Scene(shown, sequence.skeleton, joints, *seen, torch.from_numpy(np.array(valid)))
 
 
 def _shown(sequence: PoseSequence, camera: Camera, joints_mm: Float[torch.Tensor, "N J 3"], input: str) -> PoseSequence:
@@ -64,10 +63,16 @@ def _shown(sequence: PoseSequence, camera: Camera, joints_mm: Float[torch.Tensor
 
 
 def _with_noise(shown: PoseSequence, keypoints: Float[ndarray, "N J 2"]) -> PoseSequence:
+    """With the errors of a detector; what is missing stays missing, and stands in the person's middle meanwhile."""
     generator = torch.Generator().manual_seed(stable_seed(shown.name))
-    exact = torch.from_numpy(np.asarray(keypoints, np.float64))
-    noisy, confidence = add_detector_noise(exact, shown.fps, generator, skeleton=shown.skeleton)
-    return replace(shown, keypoints_px=noisy.float().numpy(), confidence=confidence.float().numpy())
+    seen = np.isfinite(keypoints).all(-1)
+    filled = np.where(seen[..., None], keypoints, keypoints[seen].mean(0)).astype(np.float64)
+    noisy, confidence = add_detector_noise(torch.from_numpy(filled), shown.fps, generator, skeleton=shown.skeleton)
+    return replace(
+        shown,
+        keypoints_px=np.where(seen[..., None], noisy.numpy(), np.nan).astype(np.float32),
+        confidence=np.where(seen, confidence.numpy(), 0).astype(np.float32),
+    )
 
 
 def _detected(shown: PoseSequence, folder: Path) -> PoseSequence:
