@@ -63,14 +63,22 @@ def read_calibrations(path: Path) -> dict[str, Camera]:
     if not path.is_file():
         raise FileNotFoundError(f"no such calibration file: {path}")
     try:
-        text = path.read_bytes().decode("utf-8-sig")
-        cameras = _unique(_reader(text)(text))
+        return parse_calibration(path.read_bytes().decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not a text file; calibrations are read from {_FORMATS}") from None
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def parse_calibration(text: str) -> dict[str, Camera]:
+    """Read all cameras from the text of a calibration file, as `read_calibrations` does.
+
+    Raises:
+        ValueError: If the text is in no format that is known, lacks something, or uses another lens model.
+    """
+    cameras = _unique(_reader(text)(text))
     if not cameras:
-        raise ValueError(f"{path} holds no camera; calibrations are read from {_FORMATS}")
+        raise ValueError(f"it holds no camera; calibrations are read from {_FORMATS}")
     return cameras
 
 
