@@ -59,7 +59,7 @@ def test_what_is_missing_stays_missing_among_noise():
     keypoints[10:20, 4] = keypoints[30] = np.nan
     scene = scene_of(replace(known, keypoints_px=keypoints), "noisy")
     lost = np.isnan(keypoints).any(-1)
-    np.testing.assert_array_equal(np.isnan(scene.keypoints_px).any(-1), lost)
+    np.testing.assert_array_equal(np.isnan(scene.keypoints_px.numpy()).any(-1), lost)
     assert (scene.confidence[torch.from_numpy(lost)] == 0).all()
     off = np.linalg.norm(scene.shown.keypoints_px - keypoints, axis=-1)[~lost]
     assert 1 < np.median(off) < 20  # px

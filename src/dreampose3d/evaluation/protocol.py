@@ -161,7 +161,7 @@ def evaluate_protocol(
 def report(result: Mapping[str, Any]) -> Report:
     """A result as tables: all metrics of the averages; then each metric with a column (or row) for each part."""
     counts, names = result["counts"], result["names"]
-    whole, frames = f"mean of {len(result['parts'])} {names['parts']}", f"all {counts['frames']} frames"
+    whole, frames = f"{names['parts']}: mean of {len(result['parts'])}", f"all {counts['frames']} frames"
     keys = list(names["metrics"])
     header = [whole, *names["metrics"].values(), *(f"{name} ({frames})" for name in names["metrics"].values())]
     rows = [
