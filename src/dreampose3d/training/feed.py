@@ -10,7 +10,7 @@ from typing import Protocol, assert_never, runtime_checkable
 
 import torch
 
-from dreampose3d.data import h36m, mpi_inf_3dhp
+from dreampose3d.data import h36m, mlbpitchdb, mpi_inf_3dhp
 from dreampose3d.data.cameras import VirtualCameras, film
 from dreampose3d.data.clips import ClipBank, epoch_order
 from dreampose3d.data.mocap import read_mocap
@@ -169,8 +169,6 @@ def read_benchmark(config: BenchmarkConfig) -> Iterator[PoseSequence]:
             case "3dhp":
                 yield from mpi_inf_3dhp.read(folder, "train", config.keypoints, config.scale)
             case "mlb":
-                from dreampose3d.data import mlbpitchdb
-
                 yield from mlbpitchdb.read(folder, "train", config.keypoints)
             case _:
                 assert_never(config.dataset)
