@@ -166,6 +166,11 @@ def test_a_file_that_is_cut_off_is_refused(tmp_path, joints):
         next(movement.read(tmp_path / "a.nc"))
 
 
+def test_there_is_one_kind_of_2d(tmp_path):
+    with pytest.raises(ValueError, match="hold one kind of 2D: expected gt, got 'vitpose'"):
+        next(movement.read(tmp_path, None, "vitpose"))
+
+
 def test_a_missing_extra_names_its_cure(tmp_path, joints, monkeypatch):
     dataset(joints[:1], H36M_17.joints).to_netcdf(tmp_path / "a.nc")
     monkeypatch.setitem(__import__("sys").modules, "xarray", None)

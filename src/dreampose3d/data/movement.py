@@ -30,18 +30,21 @@ def recognises(path: Path) -> bool:
     return False
 
 
-def read(path: Path, split: str | None = None) -> Iterator[PoseSequence]:
+def read(path: Path, split: str | None = None, keypoints: str = "gt") -> Iterator[PoseSequence]:
     """Yield a sequence per individual, "FILE/INDIVIDUAL", in 2D or 3D as the file is.
 
     Args:
         path: A file, or a folder of them.
         split: A folder inside `path` that holds the files of this split; the files of `path` itself if None.
+        keypoints: `gt`, since a file has one kind of 2D at most.
 
     Raises:
         ImportError: If xarray is missing.
         FileNotFoundError: If there is no file.
-        ValueError: If a file is damaged, or leaves open what its poses, joints, unit or frame rate are.
+        ValueError: If there is no such 2D; if a file is damaged, or leaves open what its joints, unit or rate are.
     """
+    if keypoints != "gt":
+        raise ValueError(f"movement's files hold one kind of 2D: expected gt, got {keypoints!r}")
     folder = path if split is None else path / split
     if not _files(folder):
         raise FileNotFoundError(f"{folder} has no netCDF file (.nc)")
