@@ -414,8 +414,8 @@ def test_a_truncated_file_is_refused(tmp_path, kind):
 
 
 LANDMARKS = {
-    "no unit": ({"units": ""}, {}, "does not tell its unit; add units"),
-    "no up": ({"up": ""}, {}, "does not tell which axis points up; add up"),
+    "no unit": ({"units": ""}, {}, "a.csv tells nothing as its unit; add units"),
+    "no up": ({"up": ""}, {}, "a.csv tells nothing as the axis that points up; add up"),
     "wrong unit": ({"units": "cm"}, {}, "the unit is another one: multiply by 0.1"),
     "no rate": ({}, {"fps": None}, "the file does not tell, add fps to the index"),
     "unknown names": (
@@ -461,15 +461,23 @@ def test_a_malformed_csv_is_refused(tmp_path, text, message):
 
 
 def test_a_c3d_of_another_unit_or_silent_about_up_is_refused(tmp_path):
+    index = write_index(tmp_path, [ROW | {"file": "a.c3d"}])
     write_c3d(tmp_path / "a.c3d", BODY, unit="inch")
-    with pytest.raises(ValueError, match="expected the unit mm, cm, m, got 'inch'; state it in the index"):
-        landmarks.read_landmarks(tmp_path / "a.c3d")
+    with pytest.raises(ValueError, match="tells 'inch' as its unit; add units"):
+        list(mlbpitchdb.read(index))
     write_c3d(tmp_path / "a.c3d", BODY, up=None)
-    write_index(tmp_path, [ROW | {"file": "a.c3d"}])
-    with pytest.raises(ValueError, match="does not tell which axis points up"):
-        list(mlbpitchdb.read(tmp_path))
+    with pytest.raises(ValueError, match="tells nothing as the axis that points up"):
+        list(mlbpitchdb.read(index))
     with pytest.raises(ValueError, match=r"only its own projection.*write it as npz with keypoints_vitpose"):
         list(mlbpitchdb.read(tmp_path, keypoints="vitpose"))
+
+
+def test_the_index_goes_before_what_a_file_tells(tmp_path):
+    """A program that writes nonsense into its C3D files can be set right without touching them."""
+    write_c3d(tmp_path / "a.c3d", BODY, unit="?")
+    write_index(tmp_path, [ROW | {"file": "a.c3d", "units": "mm", "up": "z"}])
+    (sequence,) = mlbpitchdb.read(tmp_path)
+    np.testing.assert_allclose(sequence.joints_mm, BODY, atol=MM)
 
 
 @pytest.mark.parametrize(

@@ -88,8 +88,6 @@ def read_landmarks(path: Path) -> Landmarks:
     if not path.is_file():
         raise FileNotFoundError(f"no such file: {path}")
     found = _read_c3d(path) if path.suffix.lower() == ".c3d" else _read_csv(path)
-    if found.unit is not None and found.unit not in UNITS_MM:
-        raise ValueError(f"{path}: expected the unit {', '.join(UNITS_MM)}, got {found.unit!r}; state it in the index")
     if not found.positions.size:
         raise ValueError(f"{path}: expected landmarks over frames, got {found.positions.shape[1]} landmarks")
     return found

@@ -218,10 +218,10 @@ def _read_landmarks(folder: Path, row: Row, keypoints: str) -> PoseSequence:
         )
     landmarks = read_landmarks(file)
     unit, up = row.get("units") or landmarks.unit, row.get("up") or landmarks.up
-    if unit is None:
-        raise ValueError(f"{where} does not tell its unit; add units ({', '.join(UNITS_MM)}) to the index")
+    if unit not in UNITS_MM:
+        raise ValueError(f"{where} tells {_told(unit)} as its unit; add units ({', '.join(UNITS_MM)}) to the index")
     if up not in UPS:
-        raise ValueError(f"{where} does not tell which axis points up; add up (z, y ...) to the index")
+        raise ValueError(f"{where} tells {_told(up)} as the axis that points up; add up (z, y ...) to the index")
     names = read_names(folder / "names.csv") if (folder / "names.csv").is_file() else None
     joints_mm = joints_of(where, landmarks, names, row.get("throws") or None) * UNITS_MM[unit]
     camera = _camera_file(folder, row)
@@ -229,6 +229,10 @@ def _read_landmarks(folder: Path, row: Row, keypoints: str) -> PoseSequence:
     joints_mm = joints_mm @ turn.T
     camera = camera and _turned(camera, turn)
     return _sequence(row, _fps(where, row, landmarks.fps), H36M_17, joints_mm, camera, "world", None, None, None)
+
+
+def _told(value: str | None) -> str:
+    return "nothing" if value is None else repr(value)
 
 
 def _turned(camera: Camera, turn: Float[ndarray, "3 3"]) -> Camera:
@@ -322,11 +326,7 @@ def _keypoints(
     confidence = held.get(certainty)
     if confidence is not None:
         _require_confidence(f"{where}, {certainty}", confidence, points.shape[:2])
-        confidence = confidence.astype(np.float32)
-    points = points.astype(np.float32)
-    if own == skeleton:
-        return points, confidence
-    return own.to(skeleton, points, confidence)
+    return own.to(skeleton, points.astype(np.float32), confidence)
 
 
 def _require_confidence(where: str, confidence: Any, shape: tuple[int, ...]) -> None:
