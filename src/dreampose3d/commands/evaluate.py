@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FlipMode = Literal["inside", "over", "off"]
 D3DPS_SAMPLER = {"eta": 1.0, "span": 1.0, "clamp": 1.1}
-Name = Literal["mocap", "h36m", "3dhp-a", "3dhp-b", "3dhp-c"]
+Name = Literal["mocap", "h36m", "3dhp-a", "3dhp-b", "3dhp-c", "mlb"]
 File = Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="")]
 
 
