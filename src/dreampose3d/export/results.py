@@ -1,33 +1,70 @@
-"""All files of a lifted motion at once."""
+"""All files of lifted motions at once."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from dreampose3d.export.tables import write_json, write_npz
 from dreampose3d.files import staged
+from dreampose3d.motion.angles import joint_angles
 from dreampose3d.sequence import LiftedMotion
 from dreampose3d.viewer.overlay import write_overlay
-from dreampose3d.viewer.page import write_page
+from dreampose3d.viewer.page import Shown, Signal, write_page
 
 
-def write_results(motion: LiftedMotion, folder: Path, video: Path | None = None, overlay: bool = True) -> Path:
+def write_results(
+    lifted: LiftedMotion | Sequence[LiftedMotion],
+    folder: Path,
+    video: Path | None = None,
+    overlay: bool = True,
+    video_in_page: bool = True,
+) -> Path:
     """Write `<name>.pose3d.npz`, `<name>.json`, `<name>.html` and `<name>.overlay.mp4`: all of them or none.
 
     Args:
-        motion: What the lifter returned.
+        lifted: What the lifter returned: one person, or everyone in the clip. Of several, each has files
+            `<name>_personNN.pose3d.npz` and `.json`, and all are on the one page and in the one overlay.
         folder: Made if it is not there.
         video: The clip that the motion was lifted from, to be shown beside and under it.
         overlay: Whether to write the overlay video.
+        video_in_page: Whether the page carries the video.
 
     Returns:
         The page, to open in a browser.
 
     Raises:
+        ValueError: If there is nobody.
         OSError: If they cannot be written.
     """
+    people = list(lifted) if isinstance(lifted, Sequence) else [lifted]
+    if not people:
+        raise ValueError("expected at least one motion to write, got none")
+    stem = people[0].name
+    if len(people) > 1:
+        people = [replace(person, name=f"{stem}_person{number:02d}") for number, person in enumerate(people)]
     with staged(folder) as staging:
-        write_npz(motion, staging / f"{motion.name}.pose3d.npz")
-        write_json(motion, staging / f"{motion.name}.json")
-        write_page(motion, staging / f"{motion.name}.html", video)
+        for person in people:
+            write_npz(person, staging / f"{person.name}.pose3d.npz")
+            write_json(person, staging / f"{person.name}.json")
+        write_page(_titled(shown_with_angles(people), stem), staging / f"{stem}.html", video if video_in_page else None)
         if overlay:
-            write_overlay(motion, staging / f"{motion.name}.overlay.mp4", video)
-    return folder / f"{motion.name}.html"
+            write_overlay(people, staging / f"{stem}.overlay.mp4", video)
+    return folder / f"{stem}.html"
+
+
+def _titled(everyone: list[Shown], name: str) -> list[Shown]:
+    """The page bears the name of its first motion."""
+    first, *others = everyone
+    return [replace(first, motion=replace(first.motion, name=name)), *others]
+
+
+def shown_with_angles(people: Sequence[LiftedMotion]) -> list[Shown]:
+    """Everyone as the page shows them: by number, with every joint angle for the graph."""
+    shown = []
+    for number, person in enumerate(people):
+        angles = joint_angles(person.joints_mm, person.skeleton, np.array(person.camera.up))
+        signals = [Signal(name.removesuffix("_deg").replace("_", " "), "°", values) for name, values in angles.items()]
+        shown.append(Shown(person, f"person {number}", signals))
+    return shown
