@@ -10,6 +10,7 @@ import tyro
 from dreampose3d import __version__
 from dreampose3d.commands.ablate import ablate
 from dreampose3d.commands.console import say
+from dreampose3d.commands.data import data
 from dreampose3d.commands.evaluate import evaluate
 from dreampose3d.commands.export import export
 from dreampose3d.commands.fetch import fetch
@@ -22,7 +23,7 @@ from dreampose3d.commands.view import view
 USER_ERROR, INTERRUPTED = 2, 130
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (lift, export, view, evaluate, train, ablate, figure, info, fetch)
+    command.__name__: command for command in (lift, export, view, evaluate, data, train, ablate, figure, info, fetch)
 }
 
 

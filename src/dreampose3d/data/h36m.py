@@ -93,6 +93,13 @@ def read(path: Path, split: str | None = None, detections: str = "gt") -> Iterat
                     yield sequence
 
 
+def detections(path: Path) -> list[str]:
+    """The kinds of 2D beside the 3D file, `gt` first: the endings of the names of `data_2d_h36m_*.npz`."""
+    folder = path if path.is_dir() else path.parent
+    found = sorted(file.stem.removeprefix("data_2d_h36m_") for file in folder.glob("data_2d_h36m_*.npz"))
+    return sorted(found, key=lambda name: name != "gt") or ["gt"]
+
+
 @cache
 def cameras(subject: str) -> Mapping[str, Camera]:
     """The published cameras of a subject, by number, in the order of the files.

@@ -9,6 +9,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,14 @@ class MocapClip:
     split: str
     fps: float
     joints_mm: Float[ndarray, "N J 3"]
+
+
+def recognises(path: Path) -> bool:
+    """Whether a path is one set's folder in the canonical form, by the columns of its index."""
+    with suppress(OSError, UnicodeDecodeError), (path / "index.csv").open(newline="", encoding="utf-8-sig") as lines:
+        columns = set(csv.DictReader(lines).fieldnames or ())
+        return {"trial", "fps", "split", "action"} <= columns and bool({"file", "subject"} & columns)
+    return False
 
 
 def read_mocap(folder: Path, set_name: str | None = None, split: str | None = None) -> list[MocapClip]:
