@@ -356,3 +356,34 @@ def file_size_limit(size):
 
 def names(folder):
     return sorted(os.listdir(folder))
+
+
+def test_people_become_files_of_their_own_on_one_page(tmp_path, monkeypatch, capsys):
+    """Two people in a video, by a detector that knows them; refined on one floor's page."""
+    from dataclasses import replace
+
+    from tests.crossings import crossing
+
+    from dreampose3d.lifting import source
+    from dreampose3d.viewer.page import read_page
+
+    clip = tmp_path / "clip.mp4"
+    clip.write_bytes(b"not read")
+    sightings, _ = crossing(0, 2, seconds=2.0)
+    monkeypatch.setattr(source, "see_everyone", lambda *_: replace(sightings, name="clip"))
+    monkeypatch.setattr("dreampose3d.viewer.page._small_video", lambda *_: None)
+    arguments = ["lift", str(clip), "--out", str(tmp_path / "out"), "--no-overlay", "--no-video", "--hypotheses", "1"]
+    assert main([*arguments, "--steps", "1", "--person", "all", "--bones", "symmetric"]) == 0
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "clip.html", "clip_person00.json", "clip_person00.pose3d.npz", "clip_person01.json", "clip_person01.pose3d.npz",
+    ]  # fmt: skip
+    data = read_page(tmp_path / "out" / "clip.html")
+    assert (data["name"], data["label"], data["others"][0]["label"]) == ("clip", "person 0", "person 1")
+    assert "left knee flexion" in {signal["name"] for signal in data["signals"]}
+    assert max(data["meta"]["refined"]["bone_spread_mm"]["after"].values()) < 1
+    assert main([*arguments, "--person", "2"]) == 2
+    assert "there is no person 2; the clip shows 2, numbered 0 to 1" in capsys.readouterr().err
+    assert main([*arguments, "--person", "left"]) == 2
+    assert "expected --person as a number from 0, largest or all; got 'left'" in capsys.readouterr().err
+    assert main([*arguments, "--person", "all", "--height", "1.8"]) == 2
+    assert "one height cannot be that of several people" in capsys.readouterr().err

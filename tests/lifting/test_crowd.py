@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dreampose3d.lifting.blazepose import BlazePose, Landmarks, Region
-from dreampose3d.lifting.crowd import Crowd, _squares
+from dreampose3d.lifting.crowd import Crowd, _squares, see_everyone
+from dreampose3d.lifting.people import follow
 from dreampose3d.skeleton import BLAZEPOSE_33
 
 SIDE = 100.0
@@ -106,3 +107,32 @@ def test_squares_cover_the_frame_and_overlap_by_half(width, height, count):
         assert (middles[0], middles[-1]) == (side / 2, max(width, height) - side / 2)
         assert max(np.diff(middles)) <= side / 2
         assert {square.side_px for square in squares} == {side}
+
+
+def test_a_video_becomes_one_motion_a_person(pose, tmp_path):
+    """Two people who walk past each other's places; the second is there for the last two thirds."""
+    pytest.importorskip("av", reason="needs the extra video")
+    from dreampose3d.viewer.mp4 import mp4_writer
+
+    with mp4_writer(tmp_path / "two.mp4", FRAME.shape[1::-1], 30.0, quality=30) as write:
+        for frame in range(30):
+            write(frame / 30, FRAME)
+
+    class Walking(Crowd):
+        def detect_people(self, frame_rgb):
+            self.shown = getattr(self, "shown", -1) + 1
+            pose.places = [(100.0 + 4 * self.shown, 150.0)] + [(600.0 - 4 * self.shown, 100.0)] * (self.shown >= 10)
+            return super().detect_people(frame_rgb)
+
+    seen = see_everyone(tmp_path / "two.mp4", Walking(pose))
+    assert seen.keypoints_px.shape == (30, 2, 33, 2)
+    assert np.isnan(seen.keypoints_px[5, 1]).all()
+    assert seen.camera.assumed
+    people = follow(seen)
+    assert [len(person) for person in people] == [30, 20]
+    assert [person.time_s[0] for person in people] == pytest.approx([0, 1 / 3])
+    walked = people[0].keypoints_px[:, 0, 0] - SHAPE[0, 0]
+    np.testing.assert_allclose(walked, 100 + 4 * np.arange(30), atol=1e-3)
+    pose.places = []
+    with pytest.raises(ValueError, match="no person found in any of its 30 frames"):
+        see_everyone(tmp_path / "two.mp4", Crowd(pose))

@@ -147,7 +147,8 @@ def test_an_interrupted_fetch_leaves_nothing(registry, monkeypatch):
 
 
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="nothing called 'openpose' to fetch; there is blazepose, pose2sim, pose2sim-two, sports2d"):
+    there_is = "there is blazepose, pose2sim, pose2sim-two, sports2d"
+    with pytest.raises(ValueError, match=f"nothing called 'openpose' to fetch; {there_is}"):
         fetch("openpose")
 
 

@@ -31,10 +31,20 @@ def lift(
     window: Annotated[int | None, arg(metavar="N", help_behavior_hint=CHOSEN)] = None,
     overlap: Annotated[int | None, arg(metavar="M", help_behavior_hint=CHOSEN)] = None,
     overlay: bool = True,
+    video: bool = True,
+    person: Annotated[str | None, arg(metavar="N|largest|all", help_behavior_hint="")] = None,
+    height: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None,
+    smooth: Annotated[float | None, arg(metavar="HZ", help_behavior_hint="")] = None,
+    bones: Literal["free", "constant", "symmetric"] = "free",
+    world: bool = False,
+    up: Annotated[tuple[float, float, float] | None, arg(metavar="X Y Z", help_behavior_hint="")] = None,
+    floor: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None,
+    plant_feet: bool = False,
 ) -> None:
     """Lift a video or 2D keypoints to 3D motion.
 
-    Writes <name>.pose3d.npz, <name>.json, <name>.html and <name>.overlay.mp4: all of them or none.
+    Writes <name>.pose3d.npz, <name>.json, <name>.html and <name>.overlay.mp4: all of them or none. Of several people
+    each has a <name>_personNN.pose3d.npz and .json; the page and the overlay show them together.
 
     Args:
         input: A video, or an npz file with keypoints_px (N, K, 2), fps, size and skeleton (docs/conventions.md).
@@ -58,6 +68,16 @@ def lift(
         window: Frames that the network sees at once.
         overlap: Frames that neighbouring windows share.
         overlay: Write the overlay video.
+        video: Carry the video in the page, small.
+        person: Follow everyone in a video, and take one by number (0 fills most of the clip), the largest, or all.
+            Without it one person is followed.
+        height: The person's true height, metres: fixes the scale.
+        smooth: Low-pass the motion, zero-phase, at this cut-off, Hz; it lowers peak speeds, and says by how much.
+        bones: Keep the bones' lengths over the clip, or besides make them equal left and right.
+        world: Find up and the floor from standing feet, for a camera that does not move; feet then stand at z = 0.
+        up: Up in the camera's frame (x right, y down, z forward), where it is known.
+        floor: The camera's height above the floor, metres, where it is known.
+        plant_feet: Hold standing feet where they stand.
     """
     from dreampose3d.files import check_folder_writable
 
@@ -68,9 +88,12 @@ def lift(
 
     from dreampose3d.export.results import write_results
     from dreampose3d.lifting.lifter import Lifter, LiftOptions
-    from dreampose3d.lifting.source import choose_camera, read_2d
+    from dreampose3d.lifting.source import choose_camera, read_2d, read_people
     from dreampose3d.lifting.video import is_video
+    from dreampose3d.motion.refine import Refinement, refine_everyone
 
+    which = None if person is None else _parsed_person(person)
+    refinement = Refinement(height, smooth, bones, world, up, floor, plant_feet)
     options = LiftOptions(
         flip=flip,
         seed=seed,
@@ -81,10 +104,16 @@ def lift(
     camera = choose_camera(fov, focal, calib, hint=input.stem)
     lifter = Lifter.load(weights, device)  # before the detector, which takes longest: what is wrong shows at once
     with Progress(f"finding the person ({detector})") as progress:
-        sequence = read_2d(input, camera, detector, fps, size_px, skeleton, progress.of)
-    with Progress("lifting") as progress:
-        motion = lifter.lift(sequence, options, progress)
-    page = write_results(motion, out, input if is_video(input) else None, overlay)
+        if which is None:
+            people = [read_2d(input, camera, detector, fps, size_px, skeleton, progress.of)]
+        else:
+            people = read_people(input, which, camera, detector, fps, size_px, skeleton, progress.of)
+    motions = []
+    for number, sequence in enumerate(people):
+        with Progress(f"lifting {number + 1}/{len(people)}" if len(people) > 1 else "lifting") as progress:
+            motions.append(lifter.lift(sequence, options, progress))
+    motions = refine_everyone(motions, refinement)
+    page = write_results(motions, out, input if is_video(input) else None, overlay, video)
     print(f"open {page}")
 
 
@@ -94,3 +123,12 @@ def parsed_size(text: str) -> tuple[int, int]:
     if not found or not min(size := (int(found[1]), int(found[2]))):
         raise ValueError(f"expected --size as WxH in pixels, such as 1920x1080; got {text!r}")
     return size
+
+
+def _parsed_person(text: str) -> int | Literal["largest", "all"]:
+    """A number, `largest` or `all`."""
+    if text in ("largest", "all"):
+        return "largest" if text == "largest" else "all"
+    if not text.isdecimal():
+        raise ValueError(f"expected --person as a number from 0, largest or all; got {text!r}")
+    return int(text)

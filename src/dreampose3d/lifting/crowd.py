@@ -5,12 +5,19 @@ person detector looks at the whole frame and at squares of it, which show those 
 over time is not decided here but by the tracker (`people.py`), which sees the whole clip.
 """
 
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol, assert_never, runtime_checkable
+
 import numpy as np
 from jaxtyping import UInt8
 from numpy import ndarray
 
+from dreampose3d.camera import Camera
 from dreampose3d.lifting.blazepose import BlazePose, Landmarks, Region
-from dreampose3d.lifting.detector import Detection
+from dreampose3d.lifting.detector import Detection, DetectorName, watch
+from dreampose3d.lifting.people import Sightings
 from dreampose3d.skeleton import Skeleton
 
 _LOOK_EVERY = 10
@@ -21,8 +28,69 @@ _NEAR = 0.25
 """A detection within this share of a region's side of someone already followed is that person."""
 
 
+@runtime_checkable
+class CrowdDetector(Protocol):
+    """Finds everyone's joints in one frame after another."""
+
+    skeleton: Skeleton
+
+    def detect_people(self, frame_rgb: UInt8[ndarray, "height width 3"]) -> list[Detection]:
+        """The people in the next frame, in no particular order."""
+
+    def reset(self) -> None:
+        """Forget the frames seen: another clip begins."""
+
+
+def see_everyone(
+    path: Path,
+    detector: DetectorName | CrowdDetector = "blazepose",
+    fps: float | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Sightings:
+    """Find everyone in every frame of a video; who is who is left to `people.follow`.
+
+    Args:
+        path: A video file.
+        detector: A name, or a detector of your own.
+        fps: The rate at which the scene was filmed, if the file plays at another one (slow motion).
+        progress: Called with (frames done, frames announced or None) after each frame.
+
+    Returns:
+        The people of each frame, with the default field of view assumed.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a readable video, no frame shows a person, or `fps` is not positive.
+    """
+    crowd = _crowd(detector) if isinstance(detector, str) else detector
+    crowd.reset()
+    watched = watch(path, crowd.detect_people, fps, progress)
+    most = max(map(len, watched.seen))
+    if not most:
+        raise ValueError(f"{path}: no person found in any of its {len(watched.seen)} frames")
+    keypoints = np.full((len(watched.seen), most, crowd.skeleton.num_joints, 2), np.nan, np.float32)
+    confidence = np.zeros(keypoints.shape[:-1], np.float32)
+    for frame, people in enumerate(watched.seen):
+        for place, person in enumerate(people):
+            keypoints[frame, place], confidence[frame, place] = person
+    camera = replace(Camera.from_fov(watched.size_px), assumed=True)
+    return Sightings(path.stem, watched.fps, crowd.skeleton, keypoints, confidence, watched.time_s, camera)
+
+
+def _crowd(name: DetectorName) -> CrowdDetector:
+    match name:
+        case "blazepose":
+            return Crowd(BlazePose.load())
+        case "rtmpose":
+            from dreampose3d.lifting.rtmpose import RTMPose
+
+            return RTMPose.load()
+        case _:
+            assert_never(name)
+
+
 class Crowd:
-    """Everyone's 33 joints in one frame after another."""
+    """Everyone's 33 joints in one frame after another, by BlazePose."""
 
     def __init__(self, pose: BlazePose) -> None:
         self._pose = pose

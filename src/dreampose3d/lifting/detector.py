@@ -6,7 +6,7 @@ A new detector is one new file with a class that has `Detector`'s members, and o
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, get_args, runtime_checkable
+from typing import Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -15,6 +15,8 @@ from numpy import ndarray
 from dreampose3d.lifting.video import frame_rate, presentation_times, read_video, video_info
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import Skeleton
+
+T = TypeVar("T")
 
 DetectorName = Literal["blazepose", "rtmpose"]
 
@@ -95,32 +97,64 @@ def detect_video(
         FileNotFoundError: If there is no such file.
         ValueError: If it is not a readable video, no frame shows a person, or `fps` is not positive.
     """
+    runner = get_detector(detector) if isinstance(detector, str) else detector
+    runner.reset()
+    watched = watch(path, runner.detect, fps, progress)
+    keypoints, confidence = _stacked(watched.seen, runner.skeleton, path)
+    sequence = PoseSequence(
+        name=Path(path).stem,
+        fps=watched.fps,
+        skeleton=runner.skeleton,
+        keypoints_px=keypoints,
+        confidence=confidence,
+        time_s=watched.time_s,
+    )
+    return Detections(sequence, watched.size_px, runner.name)
+
+
+@dataclass(frozen=True)
+class Watched(Generic[T]):
+    """What was seen in each frame of a video, and when."""
+
+    seen: list[T]
+    time_s: Float[ndarray, " N"]
+    fps: float
+    size_px: tuple[int, int]
+
+
+def watch(
+    path: Path | str,
+    see: Callable[[UInt8[ndarray, "height width 3"]], T],
+    fps: float | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> Watched[T]:
+    """Show a video to a detector, frame after frame; only what it says is kept.
+
+    Args:
+        path: A video file.
+        see: Told each frame.
+        fps: As in `detect_video`.
+        progress: As in `detect_video`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a readable video, or `fps` is not positive.
+    """
     if fps is not None and not (np.isfinite(fps) and fps > 0):
         raise ValueError(f"expected a positive frame rate, got {fps}")
     info = video_info(path)
-    runner = get_detector(detector) if isinstance(detector, str) else detector
-    runner.reset()
-    found: list[Detection | None] = []
+    seen: list[T] = []
     raw_times: list[float | None] = []
     for frame in read_video(path):
-        found.append(runner.detect(frame.rgb))
+        seen.append(see(frame.rgb))
         raw_times.append(frame.time_s)
         if progress:
-            progress(len(found), info.frames)
+            progress(len(seen), info.frames)
     times = presentation_times(raw_times, info.fps, path)
     rate = frame_rate(times, info.fps)
     if fps is not None:
         times, rate = times * (rate / fps), fps
-    keypoints, confidence = _stacked(found, runner.skeleton, path)
-    sequence = PoseSequence(
-        name=Path(path).stem,
-        fps=rate,
-        skeleton=runner.skeleton,
-        keypoints_px=keypoints,
-        confidence=confidence,
-        time_s=times,
-    )
-    return Detections(sequence, info.size_px, runner.name)
+    return Watched(seen, times, rate, info.size_px)
 
 
 def _stacked(

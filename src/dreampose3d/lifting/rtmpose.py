@@ -53,13 +53,19 @@ class RTMPose:
 
     def detect(self, frame_rgb: UInt8[ndarray, "height width 3"]) -> Detection | None:
         """The person followed, or None if nobody is seen in this frame."""
-        keypoints, scores = self._find_people(np.ascontiguousarray(frame_rgb[..., ::-1]))
-        people = [p for p in range(len(keypoints)) if scores[p].mean() > _PERSON]
+        people = self.detect_people(frame_rgb)
         if not people:
             return None
-        person = min(people, key=lambda p: self._strangeness(keypoints[p]))
-        self._last_px = keypoints[person]
-        return keypoints[person].astype(np.float32), np.clip(scores[person], 0, 1).astype(np.float32)
+        keypoints, confidence = min(people, key=lambda person: self._strangeness(person[0]))
+        self._last_px = keypoints
+        return keypoints, confidence
+
+    def detect_people(self, frame_rgb: UInt8[ndarray, "height width 3"]) -> list[Detection]:
+        """The people in the next frame, in no particular order."""
+        keypoints, scores = self._find_people(np.ascontiguousarray(frame_rgb[..., ::-1]))
+        certain = np.clip(scores, 0, 1).astype(np.float32)
+        found = [p for p in range(len(keypoints)) if scores[p].mean() > _PERSON]
+        return [(keypoints[p].astype(np.float32), certain[p]) for p in found]
 
     def _strangeness(self, keypoints_px: Float[ndarray, "K 2"]) -> float:
         """How little this looks like the person followed: the distance in pixels, or at first the smallness."""

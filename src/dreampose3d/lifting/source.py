@@ -6,8 +6,10 @@ from pathlib import Path
 
 from dreampose3d.camera import Camera
 from dreampose3d.lifting.calibration import pick_camera, read_calibrations
+from dreampose3d.lifting.crowd import see_everyone
 from dreampose3d.lifting.detector import DetectorName, detect_video
 from dreampose3d.lifting.keypoints import read_keypoints
+from dreampose3d.lifting.people import Choice, choose_person, follow
 from dreampose3d.lifting.plausibility import check_skeleton
 from dreampose3d.lifting.video import is_video
 from dreampose3d.sequence import PoseSequence
@@ -87,3 +89,42 @@ def read_2d(
         guess = replace(Camera.from_fov(detections.size_px), assumed=True)
         sequence = replace(detections.sequence, camera=guess)
     return sequence if camera is None or sequence.camera is None else replace(sequence, camera=camera(sequence.camera))
+
+
+def read_people(
+    path: Path,
+    which: Choice = "all",
+    camera: CameraChoice | None = None,
+    detector: DetectorName = "blazepose",
+    fps: float | None = None,
+    size_px: tuple[int, int] | None = None,
+    skeleton: str | None = None,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> list[PoseSequence]:
+    """Read the 2D motion of everyone in a video, or of some of them; identities last through crossings.
+
+    Args:
+        path: A video; or a keypoint file, which holds one person.
+        which: Everyone (`all`), who fills most of the clip (`largest`), or a number in that order, from 0.
+        camera: As in `read_2d`; so are the others.
+        detector: For a video.
+        fps: Frames per second, where the file does not say or says it wrong.
+        size_px: For a keypoint file that does not say.
+        skeleton: For a keypoint file that does not say, or says it wrong.
+        progress: Told (frames done, frames in all or None) while detecting.
+
+    Returns:
+        One sequence a person, from the first frame that shows them to the last; the most prominent first.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: As `read_2d`; or if there is no person of that number.
+    """
+    if not (path.exists() and is_video(path)):
+        return choose_person([read_2d(path, camera, detector, fps, size_px, skeleton, progress)], which)
+    if size_px is not None or skeleton is not None:
+        raise ValueError("--size and --skeleton are for keypoint files; a video and its detector say both")
+    people = choose_person(follow(see_everyone(path, detector, fps, progress)), which)
+    if camera is None:
+        return people
+    return [replace(person, camera=camera(person.camera)) for person in people if person.camera is not None]

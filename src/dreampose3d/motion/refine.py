@@ -5,7 +5,7 @@ needs the root; planted feet need the world.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
@@ -96,6 +96,24 @@ def refine(motion: LiftedMotion, options: Refinement | None = None, ground: Grou
         "ground": None if ground is None else asdict(ground),
     }
     return replace(refined, meta=motion.meta | {"root": _ROOT, "refined": done})
+
+
+def refine_everyone(people: Sequence[LiftedMotion], options: Refinement | None = None) -> list[LiftedMotion]:
+    """Refine the people of one clip; if a world is asked for, they share its floor.
+
+    Raises:
+        ValueError: As `refine`; or if several people are to have one height.
+    """
+    options = options or Refinement()
+    if len(people) > 1 and options.height_m is not None:
+        raise ValueError("one height cannot be that of several people; refine them one by one")
+    if len(people) < 2 or not options.finds_world:
+        return [refine(person, options) for person in people]
+    placed = [
+        refine(person, replace(options, world=False, up=None, floor_m=None, plant_feet=False)) for person in people
+    ]
+    ground = find_ground(placed, options.up, options.floor_m)
+    return [refine(person, options, ground) for person in people]
 
 
 _ROOT = "reprojection in each frame, then the most probable path of all of them"
