@@ -6,7 +6,7 @@ exchanged); up where up should be; 2D where the 3D projects; frames that neither
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -407,8 +407,7 @@ def _space(sequence: PoseSequence) -> str:
 
 
 def _as_sequence(clip: mocap.MocapClip) -> PoseSequence:
-    told = {"subject": clip.subject, "action": clip.action}
-    return replace(PoseSequence(clip.trial, clip.fps, joints_mm=clip.joints_mm), **told)
+    return PoseSequence(clip.trial, clip.fps, joints_mm=clip.joints_mm, subject=clip.subject, action=clip.action)
 
 
 def _count(number: int, what: str) -> str:
