@@ -381,6 +381,10 @@ def test_people_become_files_of_their_own_on_one_page(tmp_path, monkeypatch, cap
     assert (data["name"], data["label"], data["others"][0]["label"]) == ("clip", "person 0", "person 1")
     assert "left knee flexion" in {signal["name"] for signal in data["signals"]}
     assert max(data["meta"]["refined"]["bone_spread_mm"]["after"].values()) < 1
+    assert main([*arguments, "--person", "0", "--export", "bvh,csv"]) == 0
+    assert {"clip.bvh", "clip.motion.csv", "clip.pose3d.npz"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert main([*arguments, "--export", "fbx"]) == 2
+    assert "import the GLB or BVH file in Blender" in capsys.readouterr().err
     assert main([*arguments, "--person", "2"]) == 2
     assert "there is no person 2; the clip shows 2, numbered 0 to 1" in capsys.readouterr().err
     assert main([*arguments, "--person", "left"]) == 2

@@ -40,6 +40,7 @@ def lift(
     up: Annotated[tuple[float, float, float] | None, arg(metavar="X Y Z", help_behavior_hint="")] = None,
     floor: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None,
     plant_feet: bool = False,
+    export: Annotated[str | None, arg(metavar="LIST", help_behavior_hint="")] = None,
 ) -> None:
     """Lift a video or 2D keypoints to 3D motion.
 
@@ -78,6 +79,7 @@ def lift(
         up: Up in the camera's frame (x right, y down, z forward), where it is known.
         floor: The camera's height above the floor, metres, where it is known.
         plant_feet: Hold standing feet where they stand.
+        export: Further files: bvh, c3d, trc, mot, glb, usd, csv, json, parquet, netcdf (docs/formats-out.md).
     """
     from dreampose3d.files import check_folder_writable
 
@@ -86,12 +88,14 @@ def lift(
         raise FileNotFoundError(f"no such file: {input}")
     check_folder_writable(out)
 
+    from dreampose3d.export.formats import formats_named
     from dreampose3d.export.results import write_results
     from dreampose3d.lifting.lifter import Lifter, LiftOptions
     from dreampose3d.lifting.source import choose_camera, read_2d, read_people
     from dreampose3d.lifting.video import is_video
     from dreampose3d.motion.refine import Refinement, refine_everyone
 
+    formats = () if export is None else formats_named(export)
     which = None if person is None else _parsed_person(person)
     refinement = Refinement(height, smooth, bones, world, up, floor, plant_feet)
     options = LiftOptions(
@@ -113,7 +117,7 @@ def lift(
         with Progress(f"lifting {number + 1}/{len(people)}" if len(people) > 1 else "lifting") as progress:
             motions.append(lifter.lift(sequence, options, progress))
     motions = refine_everyone(motions, refinement)
-    page = write_results(motions, out, input if is_video(input) else None, overlay, video)
+    page = write_results(motions, out, input if is_video(input) else None, overlay, video, formats)
     print(f"open {page}")
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
+from dreampose3d.export.formats import write_formats
+from dreampose3d.export.motion import motion_of
 from dreampose3d.export.tables import write_json, write_npz
 from dreampose3d.files import staged
 from dreampose3d.motion.angles import joint_angles
@@ -20,6 +22,7 @@ def write_results(
     video: Path | None = None,
     overlay: bool = True,
     video_in_page: bool = True,
+    formats: tuple[str, ...] = (),
 ) -> Path:
     """Write `<name>.pose3d.npz`, `<name>.json`, `<name>.html` and `<name>.overlay.mp4`: all of them or none.
 
@@ -30,6 +33,7 @@ def write_results(
         video: The clip that the motion was lifted from, to be shown beside and under it.
         overlay: Whether to write the overlay video.
         video_in_page: Whether the page carries the video.
+        formats: What to export besides, names out of `formats.FORMATS`.
 
     Returns:
         The page, to open in a browser.
@@ -48,6 +52,7 @@ def write_results(
         for person in people:
             write_npz(person, staging / f"{person.name}.pose3d.npz")
             write_json(person, staging / f"{person.name}.json")
+            write_formats(motion_of(person), formats, staging)
         write_page(_titled(shown_with_angles(people), stem), staging / f"{stem}.html", video if video_in_page else None)
         if overlay:
             write_overlay(people, staging / f"{stem}.overlay.mp4", video)
