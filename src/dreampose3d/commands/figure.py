@@ -1,5 +1,6 @@
 """`dreampose3d figure`: each figure is a subcommand with the options of its own."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
@@ -32,7 +33,7 @@ class _Drawn(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Drawing:
+class _Drawing(ABC):
     """What every figure asks for."""
 
     out: Annotated[Path, arg(metavar="FILE")]
@@ -40,8 +41,9 @@ class _Drawing:
     width: Width = "full"
     """3.3 or 7 inches."""
 
+    @abstractmethod
     def draw(self) -> _Drawn:
-        raise NotImplementedError
+        """Read what is to be drawn, lift it where it has to be, draw it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class Trajectory(_OfClip):
     A clip that is no result yet is lifted with each of the weights. Recorded motion brings its truth along.
     """
 
-    clips: Annotated[Positional[tuple[Path, ...]], arg(metavar="CLIP [CLIP ...]")]
+    clips: Annotated[Positional[tuple[Path, ...]], arg(metavar="CLIP [CLIP ...]", help_behavior_hint="(required)")]
     """One clip: a motion-capture folder (with --trial), results (.pose3d.npz), keypoint files, a video."""
     joints: Annotated[tuple[str, ...], arg(metavar="JOINT ...")] = ("left_wrist", "right_ankle")
     """Which joints."""
