@@ -215,14 +215,14 @@ def _likeness(
     """
     earlier, last = piece[max(-5, -len(piece))], piece[-1]
     off = seen.keypoints_px[frame, places] - seen.keypoints_px[last]  # M K 2
-    size, passed_s = seen.size[last], (frame - last[0]) / seen.fps
+    size = seen.size[last]
     if len(piece) > 1:
-        velocity = _mean(seen.keypoints_px[last] - seen.keypoints_px[earlier], 0) / (last[0] - earlier[0])
-        moved, likely = velocity * (frame - last[0]), np.ones(len(places))
+        moved = _mean(seen.keypoints_px[last] - seen.keypoints_px[earlier], 0) / (last[0] - earlier[0])  # a frame
+        likely = np.ones(len(places))
     else:
         moved = _mean(off, 1)[:, None]
-        likely = np.exp(-(moved[:, 0] ** 2).sum(-1) / (_ANY_START * passed_s * size) ** 2 / 2)
-    square = ((off - moved) ** 2).sum(-1) / (size * np.hypot(_POSE_SPREAD, _LIMB_SPEED * passed_s)) ** 2
+        likely = np.exp(-(moved[:, 0] ** 2).sum(-1) / (_ANY_START / seen.fps * size) ** 2 / 2)
+    square = ((off - moved) ** 2).sum(-1) / (size * np.hypot(_POSE_SPREAD, _LIMB_SPEED / seen.fps)) ** 2
     shared = np.isfinite(square)
     near = np.exp(-np.where(shared, square, np.inf) / 2).sum(-1)
     alike: Float[ndarray, " M"] = np.nan_to_num(likely) * near / shared.sum(-1).clip(_JOINTS)
