@@ -7,9 +7,9 @@ import time
 
 import numpy as np
 import tyro
+from tests.crossings import crossing, idf1
 
 from dreampose3d.lifting.people import identities
-from tests.crossings import crossing, idf1
 
 
 def main(clips: int = 20, walkers: tuple[int, ...] = (2, 3, 4), fps: tuple[float, ...] = (12.5, 30.0, 60.0)) -> None:
