@@ -144,6 +144,7 @@ def test_a_single_frame_is_noted(world):
     [
         (lambda folder: write_h36m(folder, subjects=("S1", "S9")), r"Human3\.6M", None, "h36m_17"),
         (lambda folder: write_3dhp(folder, layout="d3dp"), "MPI-INF-3DHP", None, "mpi_inf_3dhp_17"),
+        (lambda folder: write_3dhp(folder, layout="p-stmo"), "MPI-INF-3DHP", None, "mpi_inf_3dhp_17"),
         (lambda folder: write_3dhp(folder, layout="mat"), "MPI-INF-3DHP", None, "mpi_inf_3dhp_17"),
         (lambda folder: write_set(folder, rows(2)), "canonical", 2, "h36m_17"),
     ],

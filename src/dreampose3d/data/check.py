@@ -6,7 +6,7 @@ exchanged); up where up should be; 2D where the 3D projects; frames that neither
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -85,6 +85,15 @@ class Format(NamedTuple):
     """The kinds of 2D that a path holds."""
 
 
+def _of_3dhp(path: Path) -> Iterator[PoseSequence]:
+    """In univ_annot3 people have one height and no longer lie where the 2D shows them: nothing is to be compared."""
+    sequences = list(mpi_inf_3dhp.read(path))
+    scaled = mpi_inf_3dhp.scale_of(sequences) == "univ"
+    for sequence in sequences:
+        camera = sequence.camera
+        yield replace(sequence, camera=replace(camera, assumed=True)) if scaled and camera is not None else sequence
+
+
 FORMATS = (
     Format("canonical motion capture", mocap.recognises, lambda path, _: map(_as_sequence, mocap.read_mocap(path))),
     Format(
@@ -93,7 +102,7 @@ FORMATS = (
         lambda path, keypoints: h36m.read(path, detections=keypoints),
         lambda path: h36m.detections(path),
     ),
-    Format("MPI-INF-3DHP", mpi_inf_3dhp.recognises, lambda path, _: mpi_inf_3dhp.read(path)),
+    Format("MPI-INF-3DHP", mpi_inf_3dhp.recognises, lambda path, _: _of_3dhp(path)),
     Format(
         "pitching capture",
         mlbpitchdb.recognises,

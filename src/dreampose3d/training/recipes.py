@@ -93,7 +93,7 @@ def paper_mlb() -> BenchmarkConfig:
 
     Published on MLBPitchDB, which is not public: MPJPE 21.8 mm with exact 2D, 53.5 mm with ViTPose's; aggregation not
     stated. Nobody else can have these numbers: use the recipe on captures of your own, in the format of
-    docs/datasets.md.
+    docs/custom-data.md.
 
     The paper's set has 150 pitches of 200 frames: 75 steps an epoch, 7,500 in all, 28,000 TFLOP. Estimated: half an
     hour on one A6000, 3 days on two idle CPU cores.
