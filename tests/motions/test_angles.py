@@ -35,7 +35,7 @@ def poses(draw: st.DrawFn) -> dict[str, float]:
     return {full: draw(st.floats(*BUILT[name])) for name, fulls in sides.items() for full in fulls}
 
 
-@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+@settings(max_examples=40, deadline=None, database=None, derandomize=True)
 @given(poses())
 def test_a_body_has_the_angles_that_it_was_built_with(pose):
     measured = angles_of(body(pose))
@@ -43,7 +43,7 @@ def test_a_body_has_the_angles_that_it_was_built_with(pose):
         assert abs((measured[name] - value + 180) % 360 - 180) < 1e-6, name
 
 
-@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@settings(max_examples=20, deadline=None, database=None, derandomize=True)
 @given(poses(), st.integers(0, 2**31))
 def test_turning_moving_and_scaling_the_world_changes_no_angle(pose, seed):
     rng = np.random.default_rng(seed)
@@ -54,7 +54,7 @@ def test_turning_moving_and_scaling_the_world_changes_no_angle(pose, seed):
     assert before == pytest.approx(after, abs=1e-6, nan_ok=True)
 
 
-@settings(max_examples=40, deadline=None, database=None, derandomize=True)
+@settings(max_examples=20, deadline=None, database=None, derandomize=True)
 @given(poses())
 def test_a_mirror_swaps_the_sides_and_turns_over_what_leans_or_turns_sideways(pose):
     before, after = angles_of(body(pose)), angles_of(mirrored(body(pose)))

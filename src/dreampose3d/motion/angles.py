@@ -11,6 +11,7 @@ those that lean or turn the trunk, head and pelvis to one side.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -27,6 +28,8 @@ from dreampose3d.motion.frames import (
     upper_arm_axes,
 )
 from dreampose3d.skeleton import Skeleton
+
+Degrees = TypeVar("Degrees", float, ndarray)
 
 _MIRROR = np.diag((1.0, 1.0, -1.0))
 _LEAST_SINE = float(np.sin(LEAST_BEND))
@@ -136,6 +139,11 @@ def angle_names(with_up: bool) -> tuple[str, ...]:
     chosen = [angle for angle in ANGLES if with_up or not angle.needs_up]
     paired = [f"{side}_{angle.name}" for side in ("right", "left") for angle in chosen if angle.both_sides]
     return (*paired, *(angle.name for angle in chosen if not angle.both_sides))
+
+
+def within_a_turn(degrees: Degrees, lowest: float = -180.0) -> Degrees:
+    """The same angles between `lowest` and `lowest` + 360 degrees: for single moments, where turns do not count."""
+    return (degrees - lowest) % 360 + lowest
 
 
 def _leg(

@@ -1,9 +1,9 @@
 """Bones of constant length: estimated over the clip, then kept in every frame while the pose stays what it is.
 
 A lifter predicts joints, not a skeleton, so its bones breathe. A person's do not. The length of each bone is estimated
-robustly over the clip, and every frame becomes the *nearest* pose with those lengths (least sum of squared distances
-of all joints, the root fixed), not the pose with the same bone directions, whose errors would add up from the pelvis
-to the hands.
+robustly over the clip, and every frame becomes the *nearest* pose with those lengths: the root fixed, the other joints
+moved least, each measured against its own uncertainty, so that a wrist gives way before a hip does. (Keeping all bone
+directions instead would add up the errors from the pelvis to the hands.)
 """
 
 import numpy as np
@@ -65,39 +65,44 @@ def estimate_lengths(
 
 
 def with_lengths(
-    joints_mm: Float[ndarray, "*batch J 3"], lengths_mm: Float[ndarray, " bones"], skeleton: Skeleton
+    joints_mm: Float[ndarray, "*batch J 3"],
+    lengths_mm: Float[ndarray, " bones"],
+    skeleton: Skeleton,
+    spread_mm: Float[ndarray, "*#batch J"] | None = None,
 ) -> Float[ndarray, "*batch J 3"]:
     """The nearest poses whose bones have the lengths given; the root joint does not move.
 
-    Newton's method on the constraints: y <- x - A' (A A')^-1 (c + A (x - y)), where c is by how much the bones of y are
-    too long and A its gradient. With the incidence matrix M (a bone's end less its start) and the bones' directions d,
-    A A' is M M' times the cosines between the bones, entry by entry. What is left after the last step, far below a
-    millimetre, is taken off along the bones.
+    Least sum_j |y_j - x_j|^2 / s_j^2, by Newton's method on the constraints: y <- x - S A' (A S A')^-1 (c + A (x - y)),
+    where c is by how much the bones of y are too long, A its gradient, and S holds s^2. With the incidence matrix M (a
+    bone's end less its start), A S A' is M S M' times the cosines between the bones, entry by entry. What is left after
+    the last step, far below a millimetre, is taken off along the bones.
 
     Args:
         joints_mm: Poses, mm.
         lengths_mm: One length for each bone, in the order of `skeleton.bones`.
         skeleton: Whose bones.
+        spread_mm: How uncertain each joint is, on any scale; all alike if not given. The root's does not count.
 
     Raises:
-        ValueError: If the joint count is not the skeleton's, lengths are not positive, or two joined joints coincide.
+        ValueError: If the joint count is not the skeleton's, lengths or spread are not positive, or two joined joints
+            coincide.
     """
     _require_poses(joints_mm, skeleton)
     if lengths_mm.shape != (len(skeleton.bones),) or not np.all(lengths_mm > 0):
         raise ValueError(f"expected {len(skeleton.bones)} positive bone lengths in mm, got {lengths_mm.tolist()}")
     x = np.asarray(joints_mm, np.float64).reshape(-1, skeleton.num_joints, 3)
     incidence = _incidence(skeleton)
-    movable = incidence * (np.arange(skeleton.num_joints) != skeleton.root)
+    giving = incidence * _variance(joints_mm, spread_mm, skeleton)  # M S, F bones J
     y = x
     for _ in range(_STEPS):
         vectors = incidence @ y  # F bones 3
         lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
         _require_extent(lengths)
         directions = vectors / lengths
-        gram = (movable @ movable.T) * (directions @ directions.swapaxes(1, 2))
+        gram = (giving @ incidence.T) * (directions @ directions.swapaxes(1, 2))
         excess = lengths[..., 0] - lengths_mm + ((incidence @ (x - y)) * directions).sum(-1)
         force = np.linalg.solve(gram, excess[..., None])
-        y = x - movable.T @ (force * directions)
+        y = x - giving.swapaxes(1, 2) @ (force * directions)
     return _rebuilt(y, lengths_mm, skeleton).reshape(joints_mm.shape).astype(joints_mm.dtype)
 
 
@@ -105,6 +110,19 @@ def mirrored_bones(skeleton: Skeleton) -> Int[ndarray, " bones"]:
     """For each bone the place of its partner on the other side; itself in the middle."""
     place = {joint: bone for bone, (joint, _) in enumerate(skeleton.bones)}
     return np.array([place[int(skeleton.mirror[joint])] for joint, _ in skeleton.bones])
+
+
+def _variance(
+    joints_mm: Float[ndarray, "*batch J 3"], spread_mm: Float[ndarray, "*#batch J"] | None, skeleton: Skeleton
+) -> Float[ndarray, "F 1 J"]:
+    """s^2 of every joint, 1 in the mean of each pose; 0 for the root, which does not move."""
+    spread = np.ones(joints_mm.shape[:-1]) if spread_mm is None else np.asarray(spread_mm, np.float64)
+    variance = np.broadcast_to(spread, joints_mm.shape[:-1]).reshape(-1, 1, skeleton.num_joints) ** 2
+    others = np.arange(skeleton.num_joints) != skeleton.root
+    if not np.all(variance[..., others] > 0):
+        raise ValueError("expected a positive spread for every joint but the root, some are 0 or NaN")
+    scaled: ndarray = variance * others / variance.mean(-1, keepdims=True)
+    return scaled
 
 
 def _incidence(skeleton: Skeleton) -> Float[ndarray, "bones J"]:

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from dreampose3d.motion.angles import joint_angles
+from dreampose3d.motion.angles import joint_angles, within_a_turn
 from dreampose3d.motion.frames import Side
 from dreampose3d.motion.smoothing import smooth
 from dreampose3d.motion.speeds import joint_speeds
@@ -30,6 +30,8 @@ from dreampose3d.skeleton import Skeleton
 
 PLANTED_MM_PER_S = 1000.0
 PLANTED_SHARE = 0.25
+LEAST_EXTERNAL_DEGREES = -90.0
+"""No shoulder turns further inwards, so external rotation lies between this and 270 degrees."""
 SEEN = 0.3
 """2D joints of less confidence are bridged."""
 _CUTOFF_HZ = 14.0
@@ -121,6 +123,7 @@ def find_pitch_events(
     lead = "left" if throws == "right" else "right"
     foot_plant_s, planted = _foot_plant(_speed(at[f"{lead}_ankle"], time_s), time_s, release)
     rotation = joint_angles(calm, skeleton)[f"{throws}_shoulder_external_rotation_deg"][planted : release + 1]
+    rotation = within_a_turn(rotation, LEAST_EXTERNAL_DEGREES)
     if not np.isfinite(rotation).any():
         raise ValueError("expected a bent throwing elbow between foot plant and release, found it straight throughout")
     return PitchEvents(

@@ -11,8 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from dreampose3d.motion.angles import joint_angles
-from dreampose3d.motion.events import PitchEvents
+from dreampose3d.motion.angles import joint_angles, within_a_turn
+from dreampose3d.motion.events import LEAST_EXTERNAL_DEGREES, PitchEvents
 from dreampose3d.motion.frames import pelvis_axes, thorax_axes
 from dreampose3d.motion.speeds import joint_speeds, joint_velocities, turning_speeds
 from dreampose3d.skeleton import Skeleton
@@ -76,9 +76,10 @@ def pitch_measures(
     measures = []
     for when in ("foot plant", "maximal external rotation", "ball release"):
         moment = events.named[when]
-        measures += [
-            Measure(name, when, float(np.interp(moment, time_s, curves[name])), "degrees", moment) for name in POSTURE
-        ]
+        for name in POSTURE:
+            lowest = LEAST_EXTERNAL_DEGREES if name.endswith("external rotation") else -180.0
+            value = within_a_turn(float(np.interp(moment, time_s, curves[name])), lowest)
+            measures.append(Measure(name, when, value, "degrees", moment))
     measures.append(_stride(joints_mm, time_s, skeleton, up, events, height_mm))
     return measures + _peaks(joints_mm, time_s, skeleton, curves, events)
 

@@ -139,7 +139,7 @@ def _with_poses(
 
 def _with_constant_bones(motion: LiftedMotion, symmetric: bool) -> LiftedMotion:
     lengths = estimate_lengths(motion.root_relative_mm, motion.skeleton, motion.confidence, symmetric)
-    return _with_poses(motion, lambda poses: with_lengths(poses, lengths, motion.skeleton))
+    return _with_poses(motion, lambda poses: with_lengths(poses, lengths, motion.skeleton, motion.spread_mm))
 
 
 def _with_planted_feet(motion: LiftedMotion) -> LiftedMotion:
