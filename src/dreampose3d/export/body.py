@@ -19,8 +19,8 @@ COLOURS: dict[Side, tuple[float, float, float]] = {
 _AROUND = 8
 _LATITUDES = np.radians((-90, -45, 0, 0, 45, 90))
 _RADII_MM = {
-    "pelvis": 80, "hip": 72, "knee": 52, "ankle": 38, "lower_spine": 105, "spine": 110, "lower_neck": 55, "neck": 70,
-    "head": 70, "clavicle": 62, "shoulder": 46, "elbow": 38, "wrist": 34,
+    "pelvis": 85, "hip": 82, "knee": 56, "ankle": 38, "lower_spine": 120, "spine": 130, "lower_neck": 55, "neck": 85,
+    "head": 80, "clavicle": 62, "shoulder": 50, "elbow": 40, "wrist": 36,
 }  # fmt: skip
 """Around the bone that each node turns, in a body whose legs are as long as below."""
 _LEG_MM = 850.0

@@ -95,7 +95,7 @@ _INERTIA = 0.02
 _SPIN_LIMIT = np.radians(25)
 """The most that a bone turns about itself from one frame to the next."""
 TIPS_MM = {
-    "head": (0.0, 100.0, 0.0),
+    "head": (0.0, 20.0, 0.0),
     "left_wrist": (80.0, 0.0, 0.0),
     "right_wrist": (-80.0, 0.0, 0.0),
     "left_ankle": (0.0, 0.0, 120.0),
@@ -268,8 +268,8 @@ def _steady(evidence: Complex[ndarray, " N"]) -> Float[ndarray, " N"]:
     Least squares of complex numbers (sure frames against change from frame to frame), of which it takes the angle. Then
     of all curves that never rise or fall faster than the limit, the one with the least greatest distance from it.
     """
-    if len(evidence) == 1:
-        return np.angle(evidence)
+    if len(evidence) == 1:  # which the solver takes no system of
+        return np.asarray(np.angle(evidence))
     weight = abs(evidence)
     bands = np.zeros((2, len(evidence)))
     bands[0] = weight + 1e-9
