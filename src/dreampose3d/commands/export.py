@@ -17,7 +17,8 @@ def export(
 
     Args:
         results: .pose3d.npz files of `lift`, one a person.
-        to: Formats, such as bvh,c3d: bvh, c3d, trc, mot, glb, usd, csv, json, parquet, netcdf (docs/formats-out.md).
+        to: Formats, such as bvh,c3d: bvh, c3d, trc, mot, glb, usd, csv, json, parquet, netcdf, netcdf-plural; what
+            each of them holds is in docs/formats-out.md.
         out: The folder for the files.
     """
     from dreampose3d.export.formats import export as export_motions

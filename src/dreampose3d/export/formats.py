@@ -4,6 +4,7 @@ import importlib.util
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dreampose3d.export.bvh import write_bvh
@@ -48,6 +49,7 @@ FORMATS = {
     "json": Format(".motion.json", write_json_table),
     "parquet": Format(".motion.parquet", write_parquet, "pyarrow", "export"),
     "netcdf": Format(".motion.nc", write_netcdf),
+    "netcdf-plural": Format(".motion.plural.nc", partial(write_netcdf, dimensions="plural")),
 }
 LARGEST_UNTOLD_MM = 1.0
 """By how much constant bones may move joints without a word."""

@@ -1,8 +1,8 @@
 """netCDF in the layout of `movement`: labelled arrays that `xarray.open_dataset` reads.
 
 `position` (time, space, keypoint, individual), mm, in the motion's own frame, and `confidence`. `movement` called the
-dimensions keypoints and individuals before its version 0.17. The file is netCDF 3 with 64-bit offsets, which needs
-no library beside SciPy.
+dimensions keypoints and individuals before its version 0.17: the format `netcdf-plural`. The file is netCDF 3 with
+64-bit offsets, which needs no library beside SciPy.
 """
 
 from pathlib import Path
