@@ -3,10 +3,11 @@
 Each contact gets one place, the median of its ankle's. First the whole body moves along with its feet: the smooth path
 of corrections that brings all contacts nearest to their places takes away the drift that depth errors make and leaves
 the pose alone. What remains is bent into the leg: the ankle goes to its place, the knee stays on its side of the line
-from hip to ankle, thigh and shin keep their lengths, and before and after a contact the change fades. A foot out of
-the leg's reach comes as near as it can.
+from hip to ankle, thigh and shin keep their lengths, and before and after a contact the change fades. No knee is
+stretched below 15 degrees that was bent more: a foot out of such a leg's reach comes as near as it can.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,14 +15,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from dreampose3d.motion.contacts import FEET, Contact
-from dreampose3d.motion.frames import unit
+from dreampose3d.motion.frames import bend, unit
 from dreampose3d.motion.roughness import acceleration_bands, frame_seconds, solve_smooth, velocity_bands
 from dreampose3d.skeleton import Skeleton
 
 FADE_S = 0.1
 """How long before and after a contact the leg is still corrected."""
 _STIFFNESS_S = 0.15  # corrections of the whole body follow the feet over about this time
-_LEAST_STRETCH = 1e-3  # a leg is never quite straight nor folded flat, so that its knee keeps a side
+_STRETCHED = math.radians(15)
 
 
 def plant_feet(
@@ -84,8 +85,9 @@ def _bend_leg(
     hip, knee, ankle = skeleton.indices(f"{side}_hip", f"{side}_knee", f"{side}_ankle")
     thigh = np.linalg.norm(joints[:, knee] - joints[:, hip], axis=-1)
     shin = np.linalg.norm(joints[:, ankle] - joints[:, knee], axis=-1)
-    reach = np.linalg.norm(target - joints[:, hip], axis=-1)
-    reach = reach.clip((1 + _LEAST_STRETCH) * np.abs(thigh - shin), (1 - _LEAST_STRETCH**2) * (thigh + shin))
+    flexion = np.minimum(bend(joints[:, knee] - joints[:, hip], joints[:, ankle] - joints[:, knee]), _STRETCHED)
+    longest = np.sqrt(thigh**2 + shin**2 + 2 * thigh * shin * np.cos(flexion))
+    reach = np.linalg.norm(target - joints[:, hip], axis=-1).clip(np.abs(thigh - shin) + 1, longest)
     along = unit(target - joints[:, hip])
     aside = joints[:, knee] - joints[:, hip]
     aside = unit(aside - (aside * along).sum(-1, keepdims=True) * along)
