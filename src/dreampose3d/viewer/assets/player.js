@@ -95,7 +95,7 @@ class Player {
       this.go(first);
       this.startVideo();
     }
-    const frame = frameAt(motion, this.position);
+    const frame = Math.max(first, Math.min(last, frameAt(motion, this.position)));
     if (frame !== this.frame) this.show(frame);
     requestAnimationFrame(next => this.tick(next));
   }
