@@ -72,6 +72,21 @@ def test_trc_as_opensim_lays_it_out(walk, tmp_path):
     np.testing.assert_allclose(rows[:, 1], walk.time_s, atol=1e-6)
 
 
+def test_opensim_reads_trc_and_mot(walk, tmp_path):
+    opensim = pytest.importorskip("opensim", reason="opensim is a package of 220 MB")
+    trc, mot = export(walk, "trc,mot", tmp_path)
+    markers = opensim.TimeSeriesTableVec3(str(trc))
+    assert markers.getColumnLabels() == marker_names(H36M_17)
+    assert markers.getTableMetaDataString("Units") == "m"
+    assert float(markers.getTableMetaDataString("DataRate")) == walk.fps
+    rows = [markers.getRowAtIndex(frame) for frame in range(markers.getNumRows())]
+    places = np.array([[[row[joint][axis] for axis in range(3)] for joint in range(len(JOINTS))] for row in rows])
+    check(1000 * places, y_up(walk), Y)
+    angles = opensim.TimeSeriesTable(str(mot))
+    assert (angles.getNumRows(), angles.getTableMetaDataString("inDegrees")) == (len(walk), "yes")
+    np.testing.assert_allclose(1000 * angles.getDependentColumn("pelvis_ty").to_numpy(), y_up(walk)[:, 0, 1], atol=0.01)
+
+
 def test_trc_names_are_pose2sims():
     names = set(marker_names(H36M_17))
     assert names > {"Hip", "RHip", "LKnee", "RAnkle", "Neck", "Head", "LShoulder", "RElbow", "LWrist"}

@@ -7,7 +7,7 @@ from tyro.conf import Positional, arg
 
 
 def export(
-    results: Annotated[Positional[tuple[Path, ...]], arg(metavar="RESULT")],
+    results: Annotated[Positional[tuple[Path, ...]], arg(metavar="RESULT", help_behavior_hint="")],
     to: Annotated[str, arg(metavar="LIST")],
     out: Annotated[Path, arg(metavar="DIR")],
 ) -> None:

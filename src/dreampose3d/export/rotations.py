@@ -252,9 +252,9 @@ def _turned(
     """
     swing = _swing(np.broadcast_to(rest, direction.shape), direction)
     seen = _around(rest, axis, _seen_from(swing, shown))
-    evidence = (
-        np.maximum(abs(seen) - _LEAST_SINE, 0) * np.exp(1j * np.angle(seen)) + neutral * (1 + direction @ rest) / 2
-    )  # the swing says nothing where it is half a turn
+    sure = np.maximum(abs(seen) - _LEAST_SINE, 0)
+    unturned = neutral * (1 + direction @ rest) / 2  # the swing says nothing where it is half a turn
+    evidence = sure * np.exp(1j * np.angle(seen)) + unturned
     carried = swing[1:].swapaxes(1, 2) @ _swing(direction[:-1], direction[1:]) @ swing[:-1]
     drift = np.cumsum(np.append(0.0, np.angle(_around(rest, axis, carried @ axis))))
     twist = drift + _steady(evidence * np.exp(-1j * drift))
@@ -319,7 +319,7 @@ def _around(
 
 
 def _seen_from(frame: Float[ndarray, "N 3 3"], vectors: Float[ndarray, "N 3"]) -> Float[ndarray, "N 3"]:
-    """World vectors in the axes of a frame that is turned."""
+    """Vectors in the axes of a frame that is turned."""
     seen: ndarray = np.einsum("nij,ni->nj", frame, vectors)
     return seen
 

@@ -7,7 +7,7 @@ import json
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +158,7 @@ def _skeleton(meta: dict[str, Any]) -> Skeleton:
 
 def _camera(told: dict[str, Any]) -> Camera:
     """Lists, which JSON has, back to the tuples that a camera has."""
-    plain = {field.name: told[field.name] for field in fields(Camera)}
+    plain = {field.name: told[field.name] for field in fields(Camera) if field.name in told or field.default is MISSING}
     tuples = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
     return Camera(**plain | tuples | {"rotation": tuple(tuple(row) for row in plain["rotation"])})
 

@@ -28,3 +28,20 @@ def test_blender_puts_every_joint_where_it_was(walk, tmp_path, kind, first, per_
         np.testing.assert_allclose(places, walk.joints_mm[frame], atol=1.0)
     assert found["range"] == pytest.approx([first, first + per_frame * (len(walk) - 1)], abs=1e-3)
     assert found["fps"] == pytest.approx(walk.fps * per_frame, abs=0.05)  # it rounds
+
+
+_VALIDATE = """
+const validator = require("gltf-validator"), bytes = require("fs").readFileSync(process.argv[1]);
+validator.validateBytes(new Uint8Array(bytes)).then((report) => console.log(JSON.stringify(report.issues)));
+"""
+
+
+def test_the_official_validator_has_nothing_against_the_glb(walk, tmp_path):
+    if (
+        not shutil.which("node")
+        or subprocess.run(["node", "-e", "require('gltf-validator')"], capture_output=True).returncode
+    ):
+        pytest.skip("needs node and its package gltf-validator (npm install gltf-validator; NODE_PATH)")
+    (path,) = export(walk, "glb", tmp_path)
+    done = subprocess.run(["node", "-e", _VALIDATE, str(path)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["messages"] == []
