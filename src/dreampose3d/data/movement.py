@@ -49,7 +49,7 @@ def read(path: Path, split: str | None = None, keypoints: str = "gt") -> Iterato
     if not _files(folder):
         raise FileNotFoundError(f"{folder} has no netCDF file (.nc)")
     for file in _files(folder):
-        poses = _load(file)
+        poses = load(file)
         skeleton, order = _skeleton(file, poses)
         position = poses["position"].transpose(*_AXES).values[:, :, order]
         certain = poses["confidence"].transpose(*_AXES[:3]).values[:, :, order] if "confidence" in poses else None
@@ -66,8 +66,13 @@ def _files(path: Path) -> list[Path]:
     return sorted(path.glob("*.nc")) if path.is_dir() else [path] if path.suffix == ".nc" else []
 
 
-def _load(file: Path) -> Any:
-    """The file as an `xarray.Dataset`, with the dimensions' present names."""
+def load(file: Path) -> Any:
+    """The file as an `xarray.Dataset`, with the dimensions' present names.
+
+    Raises:
+        ImportError: If xarray is missing.
+        ValueError: If it is no such file, or damaged.
+    """
     try:
         import xarray
     except ImportError:
