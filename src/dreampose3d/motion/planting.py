@@ -70,11 +70,14 @@ def _faded(
     """Where the ankle shall be: at its place during contacts, on its own way elsewhere, 0.1 s between the two."""
     change, strength = np.zeros((len(joints), 3)), np.zeros(len(joints))
     for contact in found:
-        during = np.arange(len(joints)).clip(contact.start, contact.stop - 1)
-        share = np.clip(1 - np.abs(time_s - time_s[during]) / FADE_S, 0, 1)
-        stronger = share > strength
-        strength = np.where(stronger, share, strength)
-        change[stronger] = (share[:, None] * (contact.position_mm - joints[during, ankle]))[stronger]
+        first, last = contact.start, contact.stop - 1
+        around = np.arange(*np.searchsorted(time_s, (time_s[first] - FADE_S, time_s[last] + FADE_S)))
+        during = around.clip(first, last)
+        share = 1 - np.abs(time_s[around] - time_s[during]) / FADE_S
+        stronger = share > strength[around]
+        strength[around[stronger]] = share[stronger]
+        wanted = share[:, None] * (contact.position_mm - joints[during, ankle])
+        change[around[stronger]] = wanted[stronger]
     return joints[:, ankle] + change
 
 
