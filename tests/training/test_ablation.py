@@ -152,3 +152,23 @@ def test_the_command_prints_the_table(data, tmp_path, monkeypatch, capsys):
     assert main(["ablate", *options, "--epochs", "2"]) == 2
     assert "without epochs; give --steps" in capsys.readouterr().err
     torch.set_num_threads(1)
+
+
+def test_core_minutes_give_each_variant_the_steps_that_it_can_afford(config, monkeypatch):
+    """With a clock that counts denoiser runs, twice the cost buys half the steps."""
+    monkeypatch.setitem(TABLES, 5, TABLES[5]._replace(variants=TABLES[5].variants[:1]))
+    ticks = iter(range(1000))
+    monkeypatch.setattr(Run, "train_step", _counted(Run.train_step, ticks))
+    monkeypatch.setattr("dreampose3d.training.trainer.time.process_time", lambda: 0.5 * next(ticks))
+    result = ablate(5, replace(config, core_minutes=0.25), (0,), quiet)
+    (found,) = result["rows"][0]["seeds"]
+    assert found["steps"] == 25, "15 s; a step takes one tick of 0.5 s, and 6 of them are timed over 7 ticks"
+    assert "0.25 core-minutes" in result["conditions"]
+
+
+def _counted(step, ticks):
+    def counted(*args):
+        next(ticks)
+        return step(*args)
+
+    return counted

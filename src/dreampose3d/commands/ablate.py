@@ -18,6 +18,7 @@ def ablate(
         Literal["paper", "small", "tiny"] | None, arg(help_behavior_hint="(default: the preset's)")
     ] = None,
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the preset's)")] = None,
+    core_minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None,
     epochs: Annotated[int | None, arg(metavar="E", help_behavior_hint="(default: the preset's)")] = None,
     seeds: Annotated[tuple[int, ...], arg(metavar="S [S ...]")] = (0,),
     hold_out: Annotated[tuple[str, ...], arg(metavar="SUBJECT [SUBJECT ...]")] = ("S8",),
@@ -38,6 +39,7 @@ def ablate(
         preset: What all runs have in common, as in train.
         model: The size, if not the preset's.
         steps: How long each run is trained.
+        core_minutes: The same as an equal budget of CPU time (of all threads), whatever a variant's step costs.
         epochs: The same in epochs (benchmarks).
         seeds: A run of each variant for each; their spread is printed.
         hold_out: Training subjects to measure on, where the data has no split val (benchmarks).
@@ -53,7 +55,7 @@ def ablate(
 
     config = replace(
         RECIPES[preset](), data=data, out=out, threads=threads,
-        **given(model=model, steps=steps, clip=clip, clip_revision=clip_revision),
+        **given(model=model, steps=steps, core_minutes=core_minutes, clip=clip, clip_revision=clip_revision),
     )  # fmt: skip
     if isinstance(config, BenchmarkConfig):
         config = replace(config, hold_out=hold_out, **given(epochs=epochs))

@@ -48,6 +48,8 @@ class RunConfig(ABC):
     steps: int = 3400
     minutes: float | None = None
     """Wall-clock budget: overrides `steps` by what this machine does in that time."""
+    core_minutes: float | None = None
+    """The same in CPU time of all threads, whatever else runs on the machine: an equal budget for unequal models."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     threads: int = 2

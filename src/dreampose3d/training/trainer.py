@@ -102,6 +102,9 @@ class Run:
         config.out.mkdir(parents=True, exist_ok=True)
         if config.minutes is not None:
             run.config = replace(config, steps=run.steps_in(60 * config.minutes), minutes=None)
+        elif config.core_minutes is not None:
+            steps = run.steps_in(60 * config.core_minutes, time.process_time)
+            run.config = replace(config, steps=steps, core_minutes=None)
         with atomic_write(config.out / "config.json") as path:
             path.write_text(json.dumps({"config": plain(run.config), "versions": versions()}, indent=1))
         parameters = sum(p.numel() for p in run.trained)
@@ -211,18 +214,18 @@ class Run:
         """A context in which the model has its averaged weights."""
         return _Swapped(self.model, self.ema)
 
-    def steps_in(self, seconds: float) -> int:
+    def steps_in(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> int:
         """How many steps this machine takes in that time: a few of each phase are run on a copy of the state."""
         state = _clone(self.state())
         cost = 0.0
         for phase in self.config.phases:
             self.step = self.config.steps  # with all n poses
             self.train_step(phase)
-            begun = time.monotonic()
+            begun = clock()
             for _ in range(6):
                 self.step += 1
                 self.train_step(phase)
-            cost += phase.share * (time.monotonic() - begun) / 6
+            cost += phase.share * (clock() - begun) / 6
         self.restore(state)
         return max(1, int(seconds / cost))
 
@@ -258,8 +261,8 @@ class Run:
         saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         ours = plain(self.config)
         theirs = plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
-        free = {"out", "minutes", "threads", "device", "validate_every", "save_every"}
-        if self.config.minutes is not None:
+        free = {"out", "minutes", "core_minutes", "threads", "device", "validate_every", "save_every"}
+        if self.config.minutes is not None or self.config.core_minutes is not None:
             free.add("steps")
         differ = [key for key in ours if key not in free and _moved(theirs[key]) != _moved(ours[key])]
         if differ:
@@ -267,7 +270,7 @@ class Run:
                 f"{self.config.out} holds another run, which differs in {', '.join(differ)}; "
                 "choose another --out, or give it the same options"
             )
-        self.config = replace(self.config, steps=theirs["steps"], minutes=None)
+        self.config = replace(self.config, steps=theirs["steps"], minutes=None, core_minutes=None)
         self.restore(saved)
 
     def export(self, calibrate: bool = True) -> Path:
