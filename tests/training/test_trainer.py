@@ -358,3 +358,21 @@ def test_a_step_belongs_to_one_phase():
     config = TrainConfig(steps=20, phases=(short, long))
     assert [config.phase(step) for step in range(20)] == [short] * 13 + [long] * 7
     assert config.phase(20) == long
+
+
+def test_own_guesses_are_shown_as_the_sampler_shows_them(config, monkeypatch):
+    """First pure noise at T - 1; then the answer to it, noised with the same noise."""
+    run = Run.start(replace(config, own_guess=1.0, at_pure_noise=0.0), quiet)
+    shown, forward = [], run.model.tokens
+
+    def tokens(x_t, observed, t, *rest):
+        answer = forward(x_t, observed, t, *rest)
+        shown.append((x_t, t, run.model.decoder(answer).detach()))
+        return answer
+
+    monkeypatch.setattr(run.model, "tokens", tokens)
+    run.train_step()
+    (x_T, last, guess), (x_t, t, _) = shown
+    assert last.unique().tolist() == [len(run.alpha_bar) - 1]
+    signal, noise = (part.sqrt()[t].float()[:, None, None, None] for part in (run.alpha_bar, 1 - run.alpha_bar))
+    torch.testing.assert_close(x_t, signal * guess + noise * x_T / (1 - run.alpha_bar[-1]).sqrt().float())

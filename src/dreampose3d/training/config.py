@@ -65,6 +65,9 @@ class RunConfig(ABC):
     at_pure_noise: float = 0.5
     """Share of windows trained at t = T - 1, where H = 1, K = 1 runs; at lower t the 2D hardly matters, since over a
     window of frames the noisy poses give the clean ones away [ours]."""
+    own_guess: float = 0.0
+    """Share of steps in which the noisy poses are noised guesses of the network's own, made from the same noise at
+    t = T - 1, as a sampler of K > 1 steps shows them: the truth's are better than it will ever have [ours]."""
     clamp: float | None = None
     """Clip what the network sees of noisy poses to +- this many metres, as the sampler then must (D3DP: 1.1)."""
     lambda_pose: float = 1.0

@@ -101,7 +101,7 @@ class Run:
             return run
         config.out.mkdir(parents=True, exist_ok=True)
         if config.minutes is not None:
-            run.config = replace(config, steps=run.steps_in(60 * config.minutes), minutes=None)
+            run.config = replace(config, steps=run.steps_in(60 * config.minutes, time.monotonic), minutes=None)
         elif config.core_minutes is not None:
             steps = run.steps_in(60 * config.core_minutes, time.process_time)
             run.config = replace(config, steps=steps, core_minutes=None)
@@ -164,17 +164,22 @@ class Run:
         pure = torch.rand(size, generator=generator) < self.config.at_pure_noise
         t = torch.where(pure, steps - 1, t)
         x_0 = batch.target[:, :, num_poses // 2]
-        x_t = q_sample(x_0, t, torch.randn(x_0.shape, generator=generator), self.alpha_bar)
-        if self.config.clamp is not None:
-            x_t = x_t.clamp(-self.config.clamp, self.config.clamp)
+        eps = torch.randn(x_0.shape, generator=generator)
         prompted = float(torch.rand((), generator=generator)) < prompt_share
         weight = imagined_weights(num_poses)
         if self.config.falloff:
             weight = (torch.rand(num_poses, generator=generator) < weight).float()
-        x_t, t, batch = x_t.to(self.device), t.to(self.device), batch.to(self.device)
+        guessed = self.config.own_guess > 0 and float(torch.rand((), generator=generator)) < self.config.own_guess
+        x_0, eps, t, batch = x_0.to(self.device), eps.to(self.device), t.to(self.device), batch.to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
             prompt = self.model.read_intent(batch.observed, batch.time_s, batch.valid) if prompted else None
-            given = (x_t, batch.observed, t, prompt, batch.time_s, batch.valid, batch.view)
+            seen = (batch.time_s, batch.valid, batch.view)
+            if guessed:
+                with torch.no_grad():
+                    last = torch.full_like(t, steps - 1)
+                    x_T = self._noised(torch.zeros_like(eps), last, eps)
+                    x_0 = self.model(x_T, batch.observed, last, prompt, *seen).float()
+            given = (self._noised(x_0, t, eps), batch.observed, t, prompt, *seen)
             pred = self.model(*given)[:, :, None] if num_poses == 1 else self.model.hallucinate(*given)
         logits = None
         if prompt is not None and self.model.prompt is not None and len(self.model.config.labels):
@@ -192,6 +197,11 @@ class Run:
             self.config.lambda_velocity,
             weight,
         )
+
+    def _noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """x_t as the network is shown it."""
+        x_t = q_sample(x_0, t, eps, self.alpha_bar)
+        return x_t if self.config.clamp is None else x_t.clamp(-self.config.clamp, self.config.clamp)
 
     @torch.no_grad()
     def average(self) -> None:
@@ -214,7 +224,7 @@ class Run:
         """A context in which the model has its averaged weights."""
         return _Swapped(self.model, self.ema)
 
-    def steps_in(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> int:
+    def steps_in(self, seconds: float, clock: Callable[[], float]) -> int:
         """How many steps this machine takes in that time: a few of each phase are run on a copy of the state."""
         state = _clone(self.state())
         cost = 0.0
