@@ -313,6 +313,12 @@ def test_help_and_unknown_commands(run):
     assert stop.value.code == 2
 
 
+def test_python_m_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "dreampose3d", "lfit"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "unknown command 'lfit'" in done.stderr
+
+
 @pytest.mark.parametrize("command", [[], ["lift"], ["evaluate"], ["info"], ["fetch"]])
 def test_help_loads_nothing_heavy(command):
     script = """
