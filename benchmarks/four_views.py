@@ -21,11 +21,11 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
+from dreampose3d.calibration import read_calibration
 from dreampose3d.camera import Camera
 from dreampose3d.files import atomic_write
 from dreampose3d.lifting import blazepose
 from dreampose3d.lifting.blazepose import BlazePose, Complexity
-from dreampose3d.lifting.calibration import read_calibration
 from dreampose3d.lifting.fetch import cache_folder
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.lifting.video import read_video

@@ -98,7 +98,7 @@ def test_equal_commands_give_equal_files(run, keypoints, weights, tmp_path):
     ],
 )
 def test_the_camera_can_be_told(run, keypoints, weights, tmp_path, options, expected):
-    from dreampose3d.lifting.calibration import write_calibration
+    from dreampose3d.calibration import write_calibration
 
     write_calibration(Camera((1280, 960), (1400.0, 1420.0), (640.0, 480.0)), tmp_path / "calib.json")  # twice the size
     options = [str(tmp_path / "calib.json") if option == "CALIB" else option for option in options]

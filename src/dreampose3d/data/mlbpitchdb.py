@@ -42,11 +42,11 @@ import torch
 from jaxtyping import Bool, Float
 from numpy import ndarray
 
+from dreampose3d.calibration import parse_calibration, read_calibration
 from dreampose3d.camera import Camera
 from dreampose3d.data.benchmark import require_frames, require_person, require_pixels, require_split
 from dreampose3d.data.landmarks import UNITS_MM, UPS, joints_of, read_landmarks, read_names
 from dreampose3d.data.unpickle import array_names, read_npz
-from dreampose3d.lifting.calibration import parse_calibration, read_calibration
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import H36M_17, Skeleton, skeleton_named
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from dreampose3d.calibration import pick_camera, read_calibrations
 from dreampose3d.camera import Camera
-from dreampose3d.lifting.calibration import pick_camera, read_calibrations
 from dreampose3d.lifting.crowd import see_everyone
 from dreampose3d.lifting.detector import DetectorName, detect_video
 from dreampose3d.lifting.keypoints import read_keypoints

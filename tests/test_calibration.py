@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
+from dreampose3d.calibration import pick_camera, read_calibration, read_calibrations, write_calibration
 from dreampose3d.camera import Camera
-from dreampose3d.lifting.calibration import pick_camera, read_calibration, read_calibrations, write_calibration
 
 ROTATION_VECTOR = [1.2, -0.4, 0.7]
 TOML = f"""
