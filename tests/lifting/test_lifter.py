@@ -261,3 +261,12 @@ def test_overlap_must_be_below_the_window(lifter):
 def test_a_device_that_is_not_there_is_said():
     with pytest.raises(ValueError, match="no cuda device"):
         module._device("cuda")
+
+
+def test_weights_that_were_trained_on_clipped_poses_are_shown_clipped_poses(lifter):
+    clipped = Lifter(replace(lifter.weights, card={"config": {"clamp": 0.2}}))
+    asked = LiftOptions(2, 2, clamp=0.2)
+    np.testing.assert_array_equal(clipped.hypotheses(clip(9), LiftOptions(2, 2)), lifter.hypotheses(clip(9), asked))
+    assert not torch.equal(lifter.hypotheses(clip(9), LiftOptions(2, 2)), lifter.hypotheses(clip(9), asked))
+    assert clipped.lift(clip(9)).meta["options"]["clamp"] == 0.2
+    assert clipped.clamp(LiftOptions(clamp=1.1)) == 1.1, "what is asked for goes first"

@@ -65,7 +65,7 @@ class LiftOptions:
     overlap: int | None = None
     """Frames that neighbouring windows share; a third of the window where not given."""
     clamp: float | None = None
-    """Clip x_t and x_0 to +- this many metres (D3DP: 1.1)."""
+    """Clip x_t and x_0 to +- this many metres (D3DP: 1.1); where not given, as the weights were trained."""
 
     def __post_init__(self) -> None:
         for name, value in (("hypotheses", self.hypotheses), ("steps", self.steps), ("window", self.window)):
@@ -163,6 +163,12 @@ class Lifter:
         chunks = self.chunks(self._prepared(sequence), options or LiftOptions())
         return torch.cat([chunk.hypotheses_mm for chunk in chunks], 1)
 
+    def clamp(self, options: LiftOptions) -> float | None:
+        """To how many metres x_t and x_0 are clipped."""
+        if options.clamp is not None:
+            return options.clamp
+        return self.weights.card.get("config", {}).get("clamp")  # type: ignore[no-any-return]
+
     def count_windows(self, sequence: PoseSequence, options: LiftOptions | None = None) -> int:
         """How many windows a clip is cut into."""
         options = options or LiftOptions()
@@ -228,7 +234,7 @@ class Lifter:
                     options.steps,
                     eta=options.eta,
                     span=options.span,
-                    clamp=options.clamp,
+                    clamp=self.clamp(options),
                     noise=lambda k, noise=noise: noise(k + 1),  # type: ignore[misc]
                 )
                 samples.append(x_0)
@@ -337,7 +343,11 @@ class Lifter:
             "weights": Path(self.weights.name).name,
             "weights_sha256": self.weights.sha256,
             "options": asdict(options)
-            | {"window": options.window or self.config.frames, "overlap": _overlap(self.config.frames, options)},
+            | {
+                "window": options.window or self.config.frames,
+                "overlap": _overlap(self.config.frames, options),
+                "clamp": self.clamp(options),
+            },
             "root": "estimated by reprojection; metric size is that of the training population",
             "spread": "68 % of root-relative joint errors on the validation clips lie below it",
             "device": str(self.device),
