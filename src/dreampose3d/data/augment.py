@@ -58,7 +58,7 @@ def augment_poses(
     bones = rescale_bones(bones, draw, config, skeleton)
     bones = turn_body(bones, draw, config)
     joints = from_bones(joints_mm[:, :, skeleton.root, None], bones, skeleton)
-    flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror))
+    flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror).to(joints.device))
     return torch.where(draw.share(0.5)[:, None, None, None], flipped, joints)
 
 
@@ -182,5 +182,6 @@ class _Chance:
 
     def slow(self, frames: int) -> Float[Tensor, "B N 3"]:
         """A constant and a sway of up to one period over the window, unit variance together."""
-        sway = 2 * math.pi * (torch.linspace(0, 1, frames) * self.uniform(self.batch, 1) + self.uniform(self.batch, 1))
+        along = torch.linspace(0, 1, frames, device=self.like.device)
+        sway = 2 * math.pi * (along * self.uniform(self.batch, 1) + self.uniform(self.batch, 1))
         return 0.85 * self.normal(self.batch, 1, 3) + 0.75 * sway.sin()[..., None] * self.normal(self.batch, 1, 3)

@@ -33,6 +33,25 @@ class VirtualCameras:
     unknown_log_focal: float = 0.25
     panning: float = 0.2
     """Share in which a moving camera takes away a random part of the person's path."""
+    tele: float = 0.0
+    """Share of windows seen from a distance log-uniform in `tele_m` instead: up to a broadcast's. 0 draws nothing."""
+    tele_m: tuple[float, float] = (10.0, 130.0)
+    tilted: float = 0.0
+    """Share of windows rolled by N(0, `tilted_degrees`) more: photographs on their side or upside down. 0 draws
+    nothing."""
+    tilted_degrees: float = 60.0
+
+
+def wild_cameras() -> VirtualCameras:
+    """From a selfie at arm's length (a person who fills 110 degrees) to a broadcast's tele lens (5 degrees) [ours].
+
+    A field of view is a distance here: at 1 m a standing person fills about 85 degrees, with an arm towards the lens
+    more; at 20 m 5 degrees. Beyond 20 m nothing changes but log s, so few windows go there.
+    """
+    return VirtualCameras(
+        distance_m=(1.0, 12.0), margin_m=0.35, steep=0.25, steep_degrees=(-45.0, 75.0), off_axis_degrees=(35.0, 22.0),
+        roll_degrees=6.0, tele=0.1, tilted=0.05,
+    )  # fmt: skip
 
 
 def look_at(
@@ -60,10 +79,11 @@ def film(
     batch = len(joints_mm)
 
     def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(batch, generator=generator, dtype=joints_mm.dtype)
+        share = torch.rand(batch, generator=generator, dtype=joints_mm.dtype, device=joints_mm.device)
+        return low + (high - low) * share
 
     def normal(mean: float, std: float) -> Tensor:
-        return mean + std * torch.randn(batch, generator=generator, dtype=joints_mm.dtype)
+        return mean + std * torch.randn(batch, generator=generator, dtype=joints_mm.dtype, device=joints_mm.device)
 
     root = joints_mm[:, :, skeleton.root, None]
     path = root - root.mean(1, keepdim=True)
@@ -78,10 +98,16 @@ def film(
     heading = uniform(0, 2 * math.pi)
     direction = torch.stack((elevation.cos() * heading.cos(), elevation.cos() * heading.sin(), elevation.sin()), -1)
     distance = 1000 * uniform(*(math.log(d) for d in config.distance_m)).exp()
+    if config.tele > 0:
+        far = 1000 * uniform(*(math.log(d) for d in config.tele_m)).exp()
+        distance = torch.where(uniform(0, 1) < config.tele, far, distance)
     nearest = (joints * direction[:, None, None]).sum(-1).amax((1, 2)) + 1000 * config.margin_m
     position = direction * torch.maximum(distance, nearest)[:, None]
 
-    turn = look_at(position, torch.zeros_like(position), torch.deg2rad(normal(0, config.roll_degrees)))
+    roll = normal(0, config.roll_degrees)
+    if config.tilted > 0:
+        roll = roll + torch.where(uniform(0, 1) < config.tilted, normal(0, config.tilted_degrees), 0)
+    turn = look_at(position, torch.zeros_like(position), torch.deg2rad(roll))
     off_axis = torch.zeros_like(position)
     off_axis[:, 1] = torch.deg2rad(uniform(-config.off_axis_degrees[0], config.off_axis_degrees[0]))
     off_axis[:, 0] = torch.deg2rad(uniform(-config.off_axis_degrees[1], config.off_axis_degrees[1]))

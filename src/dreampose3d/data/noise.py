@@ -4,14 +4,36 @@ All lengths are in units of the person's size in the image (RMS distance of the 
 so the model serves pixels and rays alike.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
 from dreampose3d.skeleton import H36M_17, Skeleton
+
+
+@dataclass(frozen=True)
+class JointFactors:
+    """How much harder each kind of joint is; the default orders them as published detector errors do."""
+
+    hip: float = 1.0
+    knee: float = 1.0
+    ankle: float = 1.3
+    shoulder: float = 0.8
+    elbow: float = 1.2
+    wrist: float = 1.5
+    face: float = 0.8
+    """Neck/nose and head."""
+    trunk: float = 0.8
+    """Pelvis, spine and thorax."""
+
+    def of(self, skeleton: Skeleton) -> list[float]:
+        """In the order of a skeleton's joints."""
+        kinds = {"neck": self.face, "head": self.face, "head_top": self.face}
+        kinds |= {name: getattr(self, name) for name in ("hip", "knee", "ankle", "shoulder", "elbow", "wrist")}
+        return [kinds.get(name.removeprefix("left_").removeprefix("right_"), self.trunk) for name in skeleton.joints]
 
 
 @dataclass(frozen=True)
@@ -41,10 +63,32 @@ class DetectorNoise:
     lost: float = 0.02
     """Share of joints and frames that are missing, in runs of about `run_s`."""
     run_s: float = 0.15
+    factors: JointFactors = field(default_factory=JointFactors)
+    """Of jitter, drift and bias."""
+    lapses: float = 0.0
+    """Share of the frames in which a limb (elbow and wrist, knee and ankle) is guessed, as a hidden one is: off by a
+    slow error of `lapse_size`, with a confidence that tells it; in runs of about `lapse_s`. 0 draws nothing."""
+    lapse_size: float = 0.1
+    lapse_s: float = 0.4
+    gappy: float = 0.0
+    """Share of windows that lose a share of their joints and frames uniform in [0, `gappy_share`]. 0 draws nothing."""
+    gappy_share: float = 0.4
+    cropped: float = 0.0
+    """Share of windows in which a picture's edge cuts the person: joints beyond it are missing. 0 draws nothing."""
 
 
-FACTORS = {"hip": 1.0, "shoulder": 0.8, "knee": 1.0, "elbow": 1.2, "ankle": 1.3, "wrist": 1.5}
-"""How much harder a joint is than the trunk's (0.8): ordering as in published detector errors."""
+def blazepose_noise() -> DetectorNoise:
+    """BlazePose heavy's errors: fitted to the triangulated four-view clip by benchmarks/detector_residuals.py.
+
+    The bias that lasts a window, what drifts within it and what is new in every frame, each per axis and in shares of
+    the person's size; errors of limbs that the detector itself says it guesses are lapses. Joints lost, swapped or
+    cut off are not in the clip: their shares are ours.
+    """
+    return DetectorNoise(
+        jitter=0.005, drift=0.022, bias=0.03, drift_s=0.3, blur=0.15, outliers=0.004, swaps=0.008, lost=0.01,
+        factors=JointFactors(1.2, 1.15, 1.15, 0.75, 0.95, 1.1, face=1.2, trunk=0.8),
+        lapses=0.08, gappy=0.15, cropped=0.06,
+    )  # fmt: skip
 
 
 def add_detector_noise(
@@ -71,11 +115,11 @@ def add_detector_noise(
     noise = noise or DetectorNoise()
     flat = points.reshape(-1, *points.shape[-3:])
     shape = flat.shape[:-1]
-    level = torch.as_tensor(level, dtype=flat.dtype).expand(points.shape[:-3]).reshape(-1, 1, 1)
-    fps = torch.as_tensor(fps, dtype=flat.dtype).expand(points.shape[:-3]).reshape(-1)
+    level = torch.as_tensor(level, dtype=flat.dtype, device=flat.device).expand(points.shape[:-3]).reshape(-1, 1, 1)
+    fps = torch.as_tensor(fps, dtype=flat.dtype, device=flat.device).expand(points.shape[:-3]).reshape(-1)
     draw = _Draw(generator, flat)
     size = (flat - flat[:, :, skeleton.root, None]).square().sum(-1).mean((1, 2), keepdim=True).sqrt()  # B 1 1
-    factor = flat.new_tensor([FACTORS.get(name.rpartition("_")[2], 0.8) for name in skeleton.joints])
+    factor = flat.new_tensor(noise.factors.of(skeleton))
 
     step = F.pad(flat.diff(dim=1), (0, 0, 0, 0, 1, 0)) if shape[1] > 1 else torch.zeros_like(flat)
     error = factor[:, None] * (
@@ -85,10 +129,14 @@ def add_detector_noise(
         error = error + factor[:, None] * noise.bias * draw.normal(shape[0], 1, *shape[2:], 2)
     error = error + noise.outlier_size * draw.normal(*shape, 2) * draw.happens(noise.outliers, *shape)[..., None]
     error = level[..., None] * (size[..., None] * error + noise.blur * draw.normal(*shape)[..., None] * step)
+    lapsed = _lapses(noise, level, fps, draw, shape, skeleton) if noise.lapses > 0 else None
+    if lapsed is not None:
+        wander = size[..., None] * noise.lapse_size * draw.slow(fps, noise.lapse_s, *shape, 2)
+        error = error + level[..., None] * lapsed[..., None] * wander
 
     swapped = flat + error
     for part in (("hip", "knee", "ankle"), ("shoulder", "elbow", "wrist")):
-        mirror = torch.arange(skeleton.num_joints)
+        mirror = torch.arange(skeleton.num_joints, device=flat.device)
         for joint in part:
             left, right = skeleton.indices(f"left_{joint}", f"right_{joint}")
             mirror[left], mirror[right] = right, left
@@ -101,7 +149,46 @@ def add_detector_noise(
         [draw.runs(noise.lost * level[:, 0], fps, noise.run_s, shape[0], shape[1]) for _ in skeleton.joints], -1
     )
     confidence = torch.where(lost, 0, confidence)
+    if lapsed is not None:
+        confidence = torch.where(lapsed, confidence * draw.uniform(shape[0], 1, shape[2]), confidence)
+    if noise.gappy > 0:
+        confidence = torch.where(_gaps(noise, level, fps, draw, shape), 0, confidence)
+    if noise.cropped > 0:
+        confidence = torch.where(_cropped(flat, noise, level, draw, skeleton), 0, confidence)
     return swapped.reshape(points.shape), confidence.reshape(points.shape[:-1])
+
+
+def _lapses(
+    noise: DetectorNoise, level: Tensor, fps: Tensor, draw: "_Draw", shape: torch.Size, skeleton: Skeleton
+) -> Bool[Tensor, "B N J"]:
+    """Runs of frames in which a limb is guessed: both of its joints together."""
+    guessed = torch.zeros(shape, dtype=torch.bool, device=level.device)
+    for side in ("left", "right"):
+        for limb in (("elbow", "wrist"), ("knee", "ankle")):
+            run = draw.runs(noise.lapses * level[:, 0].clamp(max=1), fps, noise.lapse_s, shape[0], shape[1])
+            guessed[..., skeleton.indices(*(f"{side}_{joint}" for joint in limb))] = run[..., None]
+    return guessed
+
+
+def _gaps(noise: DetectorNoise, level: Tensor, fps: Tensor, draw: "_Draw", shape: torch.Size) -> Bool[Tensor, "B N J"]:
+    """In the windows with gaps, joints that are missing in runs of a few times `run_s`."""
+    chosen = draw.happens(noise.gappy, shape[0]) & (level.flatten() > 0)
+    share = torch.where(chosen, noise.gappy_share * draw.uniform(shape[0]), 0)[:, None]
+    return torch.stack([draw.runs(share, fps, 3 * noise.run_s, shape[0], shape[1]) for _ in range(shape[2])], -1)
+
+
+def _cropped(
+    points: Float[Tensor, "B N J 2"], noise: DetectorNoise, level: Tensor, draw: "_Draw", skeleton: Skeleton
+) -> Bool[Tensor, "B N J"]:
+    """Joints beyond an edge of the picture: below (half of the time), above, left or right; the hips stay in it."""
+    sides = points.new_tensor(((0, 1), (0, 1), (0, 1), (0, -1), (1, 0), (-1, 0)))
+    side = sides[(draw.uniform(len(points)) * len(sides)).long()]
+    along = ((points - points[:, :, skeleton.root, None]) * side[:, None, None]).sum(-1)
+    edge = along.amax((1, 2)) * draw.uniform(len(points))
+    chosen = draw.happens(noise.cropped, len(points)) & (level.flatten() > 0)
+    hips = list(skeleton.indices("left_hip", "right_hip"))
+    edge = torch.maximum(edge, along[:, :, [skeleton.root, *hips]].amax((1, 2)))
+    return (along > edge[:, None, None]) & chosen[:, None, None]
 
 
 class _Draw:
@@ -123,7 +210,7 @@ class _Draw:
         """Unit-variance noise whose values are independent only `seconds` apart."""
         knots = max(2, int(frames / float(fps.min()) / seconds) + 3)
         values = self.normal(batch, knots, *rest)
-        place = torch.arange(frames, dtype=fps.dtype) / (fps[:, None] * seconds)  # B N
+        place = torch.arange(frames, dtype=fps.dtype, device=fps.device) / (fps[:, None] * seconds)  # B N
         place = place + self.uniform(batch, 1)
         low = place.floor().clamp(max=knots - 2)
         part = (place - low).clamp(max=1).view(batch, frames, *[1] * len(rest))
@@ -135,5 +222,6 @@ class _Draw:
         """True in runs of about `seconds` that cover a given share of the frames."""
         knots = max(1, int(frames / float(fps.min()) / seconds) + 2)
         on = self.uniform(batch, knots) < share
-        place = torch.arange(frames, dtype=fps.dtype) / (fps[:, None] * seconds) + self.uniform(batch, 1)
+        place = torch.arange(frames, dtype=fps.dtype, device=fps.device) / (fps[:, None] * seconds)
+        place = place + self.uniform(batch, 1)
         return on.gather(1, place.long().clamp(max=knots - 1))
