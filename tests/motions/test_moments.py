@@ -60,7 +60,7 @@ def test_a_pitch_is_taken_for_one_and_either_arm_throws():
 def test_motion_may_be_asked_for_and_a_pitch_insisted_on():
     assert happened(pitch(), kind="motion").pitch is None
     assert happened(stepping()).pitch is None
-    with pytest.raises(ValueError, match="expected a pitch, but the .* wrist never moves faster"):
+    with pytest.raises(ValueError, match=r"expected a pitch, but the .* wrist never moves faster"):
         happened(stepping(), kind="pitch")
 
 

@@ -198,7 +198,7 @@ def _jumps(
     found = []
     for start, stop in runs(clear):
         inside = slice(start, stop)
-        whole = 0 < start and stop < len(time_s) and stop - start >= 4
+        whole = start > 0 and stop < len(time_s) and stop - start >= 4
         if whole and _FLIGHT_S[0] <= time_s[stop - 1] - time_s[start] <= _FLIGHT_S[1]:
             falling = -2 * np.polyfit(time_s[inside] - time_s[start], pelvis[inside], 2)[0] / GRAVITY_MM_PER_S2
             if _FALLING[0] <= falling <= _FALLING[1]:
