@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.oracles import slow_j_agg
 
-from dreampose3d.hypotheses import j_agg, j_agg_given_root, oracle_j_best, oracle_p_best, p_agg
+from dreampose3d.hypotheses import j_agg, j_agg_given_root, l_agg, oracle_j_best, oracle_p_best, p_agg
 from dreampose3d.metrics import mpjpe
 from dreampose3d.skeleton import H36M_17
 from dreampose3d.trajectory import estimate_root
@@ -191,3 +191,39 @@ def test_the_table_in_the_docs_is_the_one_measured_here(trap):
         name.strip(): float(value) for name, value in re.findall(r"^\| ([^|]+) \| ([\d.]+) \|", page, re.MULTILINE)
     }
     assert table == pytest.approx(trap, abs=0.06)  # mm: rounded to 0.1
+
+
+def test_l_agg_lies_between_p_agg_and_j_agg(scene):
+    given = (scene["copies"], scene["noisy_rays"], scene["confidence"])
+    torch.testing.assert_close(l_agg(*given, std=1e4), p_agg(scene["copies"]))
+    torch.testing.assert_close(l_agg(*given, std=1e-9), j_agg(*given))
+    between = l_agg(*given)
+    assert mpjpe(between, p_agg(scene["copies"])).mean() < mpjpe(j_agg(*given), p_agg(scene["copies"])).mean()
+
+
+def test_l_agg_does_not_mind_the_order_and_keeps_a_single_hypothesis(scene):
+    copies, rays, confidence = scene["copies"], scene["noisy_rays"], scene["confidence"]
+    order = torch.randperm(H, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(l_agg(copies[order], rays, confidence), l_agg(copies, rays, confidence))
+    torch.testing.assert_close(l_agg(copies[:1], rays, confidence), copies[0])
+
+
+def test_l_agg_weighs_by_the_normal_density(scene):
+    """One joint of one frame by hand."""
+    copies, rays, confidence = scene["copies"][:2, :1], scene["noisy_rays"][:1], torch.full((1, J), 0.5)
+    placed = copies + estimate_root(copies, rays, confidence)[:, :, None]
+    size = float((rays[0] - rays[0].mean(0)).square().sum(-1).mean().sqrt())
+    misses = [math.dist(placed[h, 0, 4, :2] / placed[h, 0, 4, 2], rays[0, 4]) for h in range(2)]
+    weight = [math.exp(-0.5 * 0.5 * (miss / (0.02 * size)) ** 2) for miss in misses]
+    expected = (weight[0] * copies[0, 0, 4] + weight[1] * copies[1, 0, 4]) / sum(weight)
+    torch.testing.assert_close(l_agg(copies, rays, confidence, std=0.02)[0, 4], expected)
+
+
+def test_l_agg_takes_the_mean_where_the_2d_says_nothing(scene):
+    copies, rays, confidence = scene["copies"], scene["noisy_rays"].clone(), scene["confidence"].clone()
+    rays[0, 3], confidence[1, 5] = torch.nan, 0
+    found, mean = l_agg(copies, rays, confidence), p_agg(copies)
+    torch.testing.assert_close(found[0, 3], mean[0, 3])
+    torch.testing.assert_close(found[1, 5], mean[1, 5])
+    assert not torch.allclose(found[0, 5], mean[0, 5])
+    torch.testing.assert_close(l_agg(copies, rays, torch.zeros_like(confidence)), mean)

@@ -1,4 +1,4 @@
-"""Many hypotheses to one pose: P-Agg and J-Agg, which a user can have, and the oracles, which he cannot.
+"""Many hypotheses to one pose: P-Agg, J-Agg and L-Agg, which a user can have, and the oracles, which he cannot.
 
 Hypotheses come first (H), root-relative, in the camera frame. The functions whose names begin with `oracle_` read
 the 3D truth: they bound what a choice among the hypotheses could reach and are never a result (docs/oracles.md).
@@ -13,6 +13,8 @@ from dreampose3d.trajectory import estimate_root, fittable
 
 UNCERTAIN = 0.3
 """J-Agg does not let a 2D joint below this confidence choose."""
+DETECTORS_ERROR = 0.034
+"""Standard deviation of a 2D joint, in shares of the person's size: jitter and drift of `data.noise`."""
 
 
 def p_agg(hypotheses: Float[Tensor, "H *batch J 3"]) -> Float[Tensor, "*batch J 3"]:
@@ -50,6 +52,36 @@ def j_agg(
     return j_agg_given_root(hypotheses, estimate_root(hypotheses, rays, confidence), rays, confidence)
 
 
+def l_agg(
+    hypotheses: Float[Tensor, "H N J 3"],
+    rays: Float[Tensor, "N J 2"],
+    confidence: Float[Tensor, "N J"],
+    std: float = DETECTORS_ERROR,
+) -> Float[Tensor, "N J 3"]:
+    """Per joint the mean of the hypotheses, each weighted by how likely it makes the 2D: a soft J-Agg [ours].
+
+    The 2D is taken as normal about a hypothesis's projection from its own estimated root, with a variance that is
+    divided by the confidence. A large deviation `std` makes it P-Agg, a small one J-Agg.
+
+    Args:
+        hypotheses: Root-relative joints in the camera frame, mm.
+        rays: The 2D joints as points (x/z, y/z) of the plane z = 1; NaN where missing.
+        confidence: Certainty of each 2D joint in [0, 1]; at 0 a joint takes the mean over the hypotheses.
+        std: Standard deviation of a certain 2D joint, in shares of the person's size in the image.
+
+    Returns:
+        One root-relative pose per frame, mm.
+    """
+    if not fittable(rays, confidence).any():
+        return p_agg(hypotheses)
+    distance = _misses(hypotheses, estimate_root(hypotheses, rays, confidence), rays)
+    size = (rays - rays.nanmean(-2, keepdim=True)).square().sum(-1).nanmean(-1, keepdim=True).sqrt()  # N 1
+    logits = -0.5 * confidence * (distance / (std * size)).square()
+    logits = logits.nan_to_num(nan=0, neginf=-torch.inf)
+    logits = torch.where(logits.isinf().all(0), 0, logits)
+    return (logits.softmax(0)[..., None] * hypotheses).sum(0)
+
+
 def j_agg_given_root(
     hypotheses: Float[Tensor, "H N J 3"],
     root_mm: Float[Tensor, "*roots N 3"],
@@ -71,10 +103,7 @@ def j_agg_given_root(
 
     Source: Shan et al. 2023 (D3DP, JPMA).
     """
-    joints = hypotheses + root_mm[..., None, :]
-    depth = joints[..., 2:]
-    distance = torch.linalg.vector_norm(joints[..., :2] / depth - rays, dim=-1)  # H N J
-    distance = torch.where(depth[..., 0] > 0, distance, torch.inf).nan_to_num(nan=torch.inf)
+    distance = _misses(hypotheses, root_mm, rays)
     nearest = distance.min(0)
     undecided = (confidence < UNCERTAIN) | nearest.values.isinf()
     return torch.where(undecided[..., None], p_agg(hypotheses), _choose(hypotheses, nearest.indices[..., None]))
@@ -109,6 +138,16 @@ def oracle_j_best(
     """
     distance: Tensor = torch.linalg.vector_norm(hypotheses - true, dim=-1)
     return _choose(hypotheses, distance.argmin(0)[..., None])
+
+
+def _misses(
+    hypotheses: Float[Tensor, "H N J 3"], root_mm: Float[Tensor, "*roots N 3"], rays: Float[Tensor, "N J 2"]
+) -> Float[Tensor, "H N J"]:
+    """How far from the 2D each joint projects; infinite where there is no 2D, or the joint is behind the camera."""
+    joints = hypotheses + root_mm[..., None, :]
+    depth = joints[..., 2:]
+    distance = torch.linalg.vector_norm(joints[..., :2] / depth - rays, dim=-1)
+    return torch.where(depth[..., 0] > 0, distance, torch.inf).nan_to_num(nan=torch.inf)
 
 
 def _choose(hypotheses: Float[Tensor, "H *batch J 3"], index: Tensor) -> Float[Tensor, "*batch J 3"]:

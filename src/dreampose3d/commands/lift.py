@@ -24,7 +24,7 @@ def lift(
     steps: Annotated[int | None, arg(metavar="K", help_behavior_hint=CHOSEN)] = None,
     eta: Annotated[float | None, arg(metavar="E", help_behavior_hint=CHOSEN)] = None,
     flip: bool = True,
-    aggregate: Literal["p-agg", "j-agg"] = "p-agg",
+    aggregate: Literal["p-agg", "l-agg", "j-agg"] = "p-agg",
     save_hypotheses: bool = False,
     seed: Annotated[int, arg(metavar="S")] = 0,
     device: Device = "auto",
@@ -62,7 +62,8 @@ def lift(
         steps: Denoising steps of each.
         eta: Noise put back at each step: 0 none, 1 all.
         flip: Lift the mirrored input too and take the mean.
-        aggregate: How hypotheses become one: mean (p-agg), or per joint the best reprojected (j-agg).
+        aggregate: How hypotheses become one: their mean (p-agg), weighted by how well each reprojects (l-agg), or per
+            joint the one that reprojects best (j-agg).
         save_hypotheses: Keep every hypothesis in the npz file.
         seed: Of the noise: equal seeds give equal files.
         device: Where the network runs.

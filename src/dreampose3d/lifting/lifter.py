@@ -21,7 +21,7 @@ import dreampose3d
 from dreampose3d.camera import Camera, normalise_screen
 from dreampose3d.data.windows import MILLIMETRES
 from dreampose3d.diffusion import Denoise, cosine_alpha_bar, ddim_sample
-from dreampose3d.hypotheses import j_agg, p_agg
+from dreampose3d.hypotheses import j_agg, l_agg, p_agg
 from dreampose3d.lifting.resample import Chunk, Resampling
 from dreampose3d.model.prompt import Prompt
 from dreampose3d.model.weights import Weights, load_weights
@@ -56,8 +56,8 @@ class LiftOptions:
     """Average with the mirrored window."""
     flip_mode: Literal["inside", "over"] = "inside"
     """Where: inside every step (D3DP's), or over two samplings of their own, which start from mirrored noise [ours]."""
-    aggregate: Literal["p-agg", "j-agg"] = "p-agg"
-    """p-agg: the mean. j-agg: per joint the hypothesis that reprojects best, with the root estimated."""
+    aggregate: Literal["p-agg", "l-agg", "j-agg"] = "p-agg"
+    """p-agg: the mean. l-agg: weighted by how well each reprojects. j-agg: per joint the one that reprojects best."""
     save_hypotheses: bool = False
     seed: int = 0
     window: int | None = None
@@ -130,10 +130,13 @@ class Lifter:
         kept = torch.empty(options.hypotheses, count, joints, 3) if options.save_hypotheses else None
         for chunk in self.chunks(flat, options):
             part = slice(chunk.start, chunk.start + chunk.hypotheses_mm.shape[1])
-            if options.aggregate == "j-agg":
-                poses[part] = j_agg(chunk.hypotheses_mm, rays[part], confidence[part])
-            else:
-                poses[part] = p_agg(chunk.hypotheses_mm)
+            match options.aggregate:
+                case "p-agg":
+                    poses[part] = p_agg(chunk.hypotheses_mm)
+                case "l-agg":
+                    poses[part] = l_agg(chunk.hypotheses_mm, rays[part], confidence[part])
+                case "j-agg":
+                    poses[part] = j_agg(chunk.hypotheses_mm, rays[part], confidence[part])
             spread[part] = self._spread(chunk.hypotheses_mm, confidence[part])
             intent[part] = chunk.intent
             if kept is not None:
