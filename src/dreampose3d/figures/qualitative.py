@@ -1,6 +1,5 @@
 """Skeleton panels: a few frames of a clip, the 2D input above the 3D result as two views show it, with the truth."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from numpy import ndarray
 
 from dreampose3d.figures.clip import Track
 from dreampose3d.figures.style import FAINT, QUIET, SIDES, WIDTHS_IN, Width, new_figure, paper_style, place_legend
+from dreampose3d.figures.view import VIEWS_DEGREES, View
 from dreampose3d.sequence import LiftedMotion
 from dreampose3d.skeleton import Skeleton
 from dreampose3d.viewer.mp4 import frames_of
@@ -24,42 +24,9 @@ from dreampose3d.viewer.mp4 import frames_of
 Pictures = dict[int, UInt8[ndarray, "height width 3"]]
 """Frames of the video, by the motion's frame."""
 
-VIEWS_DEGREES = {"from the camera": 0.0, "from the side": 90.0}
-"""How far each view goes around the person."""
-
-_ELEVATION_DEGREES = 10.0
 _BONE_PT = 2.2
 _MARGIN_MM = 90.0
 _TILE_MM = 500.0
-
-
-@dataclass(frozen=True)
-class View:
-    """An orthographic view that goes around the vertical."""
-
-    right: Float[ndarray, " 3"]
-    up: Float[ndarray, " 3"]
-    ahead: Float[ndarray, " 3"]
-
-    @classmethod
-    def around(cls, up: Sequence[float], degrees: float, elevation: float = _ELEVATION_DEGREES) -> "View":
-        """Turned about `up` (camera frame) from the camera's own direction, looking down a little."""
-        vertical = np.asarray(up, np.float64) / np.linalg.norm(up)
-        level = np.array((0.0, 0.0, 1.0)) - vertical[2] * vertical
-        level /= np.linalg.norm(level)
-        side = np.cross(level, vertical)
-        turn, rise = math.radians(degrees), math.radians(elevation)
-        towards = math.cos(turn) * level + math.sin(turn) * side
-        return cls(
-            np.cross(towards, vertical),
-            math.cos(rise) * vertical + math.sin(rise) * towards,
-            math.cos(rise) * towards - math.sin(rise) * vertical,
-        )
-
-    def __call__(self, points_mm: Float[ndarray, "*batch 3"]) -> Float[ndarray, "*batch 2"]:
-        """(right, up) of points, mm."""
-        seen: ndarray = points_mm @ np.stack((self.right, self.up), -1)
-        return seen
 
 
 @paper_style()
