@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, UInt8
 from numpy import ndarray
 
-from dreampose3d.lifting.detector import Detection
+from dreampose3d.lifting.detection import Detection
 from dreampose3d.skeleton import BLAZEPOSE_33, Skeleton
 
 Complexity = Literal["heavy", "full", "lite"]

@@ -16,7 +16,8 @@ from numpy import ndarray
 
 from dreampose3d.camera import Camera
 from dreampose3d.lifting.blazepose import BlazePose, Landmarks, Region
-from dreampose3d.lifting.detector import Detection, DetectorName, watch
+from dreampose3d.lifting.detection import Detection
+from dreampose3d.lifting.detector import DetectorName, watch
 from dreampose3d.lifting.people import Sightings
 from dreampose3d.skeleton import Skeleton
 

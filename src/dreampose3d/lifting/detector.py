@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
+from dreampose3d.lifting.detection import Detection
 from dreampose3d.lifting.video import frame_rate, presentation_times, read_video, video_info
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import Skeleton
@@ -19,9 +20,6 @@ from dreampose3d.skeleton import Skeleton
 T = TypeVar("T")
 
 DetectorName = Literal["blazepose", "rtmpose"]
-
-Detection = tuple[Float[ndarray, "K 2"], Float[ndarray, " K"]]
-"""Keypoints in pixels (NaN where missing), and the certainty of each in [0, 1]."""
 
 
 @runtime_checkable

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from numpy import ndarray
 
-from dreampose3d.lifting.detector import Detection
+from dreampose3d.lifting.detection import Detection
 from dreampose3d.skeleton import COCO_17, Skeleton
 
 FindPeople = Callable[[UInt8[ndarray, "height width 3"]], tuple[Float[ndarray, "P K 2"], Float[ndarray, "P K"]]]
