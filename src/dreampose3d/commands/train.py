@@ -12,7 +12,7 @@ from dreampose3d.commands.console import say
 if TYPE_CHECKING:
     from dreampose3d.training.config import RunConfig
 
-Preset = Literal["mocap", "mocap-release", "paper-h36m-cpn", "paper-h36m-gt", "paper-3dhp", "paper-mlb"]
+Preset = Literal["mocap", "mocap-release", "mocap-wild", "paper-h36m-cpn", "paper-h36m-gt", "paper-3dhp", "paper-mlb"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
 
 

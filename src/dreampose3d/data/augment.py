@@ -12,6 +12,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from dreampose3d.data.anatomy import illegal, legal_bones
+from dreampose3d.data.anthropometry import resize_bodies
+from dreampose3d.data.body import from_bones, rotation, to_bones, trunk_frame
 from dreampose3d.skeleton import H36M_17, Skeleton
 from dreampose3d.view import mirror_poses
 
@@ -41,6 +44,12 @@ class PoseAugmentation:
     """Standard deviation of the log size of the body."""
     hip_scale: float = 0.15
     """Standard deviation of the log width of the hips: conventions and people differ most there."""
+    people: float = 0.0
+    """Share whose bones are those of other people: men, women and children (`anthropometry`). 0 draws nothing."""
+    children: float = 0.1
+    """Share of children among them."""
+    legal: float = 0.0
+    """Share of windows with exchanged or tilted parts that are drawn back into what joints can do (`anatomy`)."""
 
 
 def augment_poses(
@@ -53,29 +62,18 @@ def augment_poses(
     config = config or PoseAugmentation()
     draw = _Chance(generator, joints_mm)
     bones = to_bones(joints_mm, skeleton)
+    recorded, path = bones, joints_mm[:, :, skeleton.root, None]
     bones = exchange_limbs(joints_mm, bones, draw, config, skeleton)
     bones = tilt_parts(bones, draw, config, skeleton)
+    if config.legal > 0:
+        bones = make_legal(recorded, bones, draw, config, skeleton)
     bones = rescale_bones(bones, draw, config, skeleton)
+    if config.people > 0:
+        bones, path = resize_bodies(joints_mm, bones, config.people, config.children, generator, skeleton)
     bones = turn_body(bones, draw, config)
-    joints = from_bones(joints_mm[:, :, skeleton.root, None], bones, skeleton)
+    joints = from_bones(path, bones, skeleton)
     flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror).to(joints.device))
     return torch.where(draw.share(0.5)[:, None, None, None], flipped, joints)
-
-
-def to_bones(joints: Float[Tensor, "*batch J 3"], skeleton: Skeleton) -> Float[Tensor, "*batch J 3"]:
-    """Vector from parent to joint; zero for the root."""
-    parents = [joint if parent < 0 else parent for joint, parent in enumerate(skeleton.parents)]
-    return joints - joints[..., parents, :]
-
-
-def from_bones(
-    root: Float[Tensor, "*batch 1 3"], bones: Float[Tensor, "*batch J 3"], skeleton: Skeleton
-) -> Float[Tensor, "*batch J 3"]:
-    """Joints from bones: each is the sum of the bones on its way to the root."""
-    chain = bones.new_zeros(skeleton.num_joints, skeleton.num_joints)
-    for joint in range(skeleton.num_joints):
-        chain[list(skeleton.subtree(joint)), joint] = 1
-    return root + chain @ bones
 
 
 def exchange_limbs(
@@ -106,16 +104,6 @@ def exchange_limbs(
     return bones
 
 
-def trunk_frame(joints: Float[Tensor, "*batch J 3"], across: str, skeleton: Skeleton) -> Float[Tensor, "*batch 3 3"]:
-    """Axes of pelvis (`hip`) or chest (`shoulder`) as columns: left, up the spine, forward."""
-    left, right = skeleton.indices(f"left_{across}", f"right_{across}")
-    low, high = skeleton.indices("pelvis", "spine") if across == "hip" else skeleton.indices("spine", "thorax")
-    up = F.normalize(joints[..., high, :] - joints[..., low, :], dim=-1)
-    side = joints[..., left, :] - joints[..., right, :]
-    side = F.normalize(side - (side * up).sum(-1, keepdim=True) * up, dim=-1)
-    return torch.stack((side, up, torch.linalg.cross(side, up)), -1)
-
-
 def tilt_parts(
     bones: Float[Tensor, "B N J 3"], draw: "_Chance", config: PoseAugmentation, skeleton: Skeleton
 ) -> Float[Tensor, "B N J 3"]:
@@ -131,6 +119,20 @@ def tilt_parts(
         bones = bones.clone()
         bones[:, :, part] = bones[:, :, part] @ rotation(axis_angle).transpose(-1, -2)
     return bones
+
+
+def make_legal(
+    recorded: Float[Tensor, "B N J 3"],
+    bones: Float[Tensor, "B N J 3"],
+    draw: "_Chance",
+    config: PoseAugmentation,
+    skeleton: Skeleton,
+) -> Float[Tensor, "B N J 3"]:
+    """Draw changed windows back into the joints' ranges, unless the recordings they are made of leave them too."""
+    own = ~illegal(recorded, skeleton=skeleton).flatten(1).any(1)
+    changed = (bones - recorded).flatten(1).abs().amax(1) > 0
+    chosen = own & own.roll(1) & changed & draw.share(config.legal)
+    return torch.where(chosen[:, None, None, None], legal_bones(bones, skeleton), bones)
 
 
 def rescale_bones(
@@ -153,16 +155,6 @@ def turn_body(bones: Float[Tensor, "B N J 3"], draw: "_Chance", config: PoseAugm
     any_turn = F.normalize(draw.normal(batch, 3), dim=-1) * math.pi * draw.uniform(batch, 1)
     axis_angle = torch.where(draw.share(config.topple)[:, None], any_turn, lean)
     return bones @ rotation(axis_angle)[:, None].transpose(-1, -2)
-
-
-def rotation(axis_angle: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
-    """Rotation matrices from axis times angle (Rodrigues), radians."""
-    angle = axis_angle.norm(dim=-1)[..., None, None]
-    x, y, z = F.normalize(axis_angle, dim=-1).unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), -1).unflatten(-1, (3, 3))
-    identity = torch.eye(3, dtype=x.dtype, device=x.device)
-    return identity + angle.sin() * cross + (1 - angle.cos()) * cross @ cross  # type: ignore[no-any-return]
 
 
 class _Chance:

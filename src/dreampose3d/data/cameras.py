@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from dreampose3d.data.augment import rotation
+from dreampose3d.data.body import rotation
 from dreampose3d.skeleton import H36M_17, Skeleton
 
 
@@ -49,7 +49,7 @@ def wild_cameras() -> VirtualCameras:
     more; at 20 m 5 degrees. Beyond 20 m nothing changes but log s, so few windows go there.
     """
     return VirtualCameras(
-        distance_m=(1.0, 12.0), margin_m=0.35, steep=0.25, steep_degrees=(-45.0, 75.0), off_axis_degrees=(35.0, 22.0),
+        distance_m=(1.0, 12.0), margin_m=0.35, steep=0.25, steep_degrees=(-45.0, 75.0), off_axis_degrees=(30.0, 20.0),
         roll_degrees=6.0, tele=0.1, tilted=0.05,
     )  # fmt: skip
 

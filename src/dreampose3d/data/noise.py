@@ -85,7 +85,7 @@ def blazepose_noise() -> DetectorNoise:
     cut off are not in the clip: their shares are ours.
     """
     return DetectorNoise(
-        jitter=0.005, drift=0.022, bias=0.03, drift_s=0.3, blur=0.15, outliers=0.004, swaps=0.008, lost=0.01,
+        jitter=0.007, drift=0.022, bias=0.034, drift_s=0.3, blur=0.15, outliers=0.004, swaps=0.008, lost=0.01,
         factors=JointFactors(1.2, 1.15, 1.15, 0.75, 0.95, 1.1, face=1.2, trunk=0.8),
         lapses=0.08, gappy=0.15, cropped=0.06,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from dreampose3d.data.augment import PoseAugmentation, augment_poses
 from dreampose3d.data.cameras import VirtualCameras, film
-from dreampose3d.data.conventions import CONVENTIONS, detector_joints
+from dreampose3d.data.conventions import CONVENTIONS, detector_joints, rederive
 from dreampose3d.data.mocap import MocapClip
 from dreampose3d.data.noise import DetectorNoise, add_detector_noise
 from dreampose3d.skeleton import H36M_17
@@ -165,7 +165,7 @@ def _observe(
     rays = seen[..., :2] / seen[..., 2:].clamp(min=50)
     exact = torch.rand(batch, generator=generator) < config.exact
     level = torch.where(exact, 0.0, config.max_level * torch.rand(batch, generator=generator))
-    rays, confidence = add_detector_noise(rays, rate, generator, config.noise, level)
+    rays, confidence = rederive(*add_detector_noise(rays, rate, generator, config.noise, level), convention)
     known = torch.rand(batch, generator=generator) >= config.cameras.unknown
     wrong = (config.cameras.unknown_log_focal * torch.randn(batch, generator=generator)).exp()
     rays = rays * torch.where(known, 1.0, wrong)[:, None, None, None]

@@ -20,7 +20,9 @@ and not measured. The paper itself took about two days on three of them.
 from collections.abc import Callable
 from pathlib import Path
 
-from dreampose3d.data.noise import DetectorNoise
+from dreampose3d.data.augment import PoseAugmentation
+from dreampose3d.data.cameras import wild_cameras
+from dreampose3d.data.noise import DetectorNoise, blazepose_noise
 from dreampose3d.data.windows import WindowConfig
 from dreampose3d.training.config import BenchmarkConfig, Phase, RunConfig, TrainConfig
 
@@ -48,6 +50,32 @@ def mocap_release() -> TrainConfig:
         lambda_velocity=5.0,
         phases=(Phase(0.25, 27, 32, prompt=0.5), Phase(0.75, 81, 12)),
         windows=WindowConfig(noise=DetectorNoise(jitter=0.012, drift=0.03, bias=0.027)),
+    )
+
+
+def mocap_wild() -> TrainConfig:
+    """Go on towards people, cameras and detectors of all kinds: the third stage of the weights that ship.
+
+    Bodies of men, women and children, limbs within what joints can do, cameras from selfies to tele lenses, and the
+    errors and joints of real detectors (docs/data-engine.md). Name the weights to begin with by --init.
+    """
+    return TrainConfig(
+        out=Path("runs/wild"),
+        steps=2400,
+        seed=2,
+        single_pose=0.0,
+        learning_rate=7e-4,
+        lambda_velocity=5.0,
+        own_guess=0.5,
+        phases=(Phase(0.3, 27, 32, prompt=0.5), Phase(0.7, 81, 12)),
+        windows=WindowConfig(
+            conventions=(0.4, 0.4, 0.12, 0.08),
+            exact=0.3,
+            max_level=1.3,
+            pose=PoseAugmentation(people=0.5, legal=1.0),
+            cameras=wild_cameras(),
+            noise=blazepose_noise(),
+        ),
     )
 
 
@@ -104,6 +132,7 @@ def paper_mlb() -> BenchmarkConfig:
 RECIPES: dict[str, Callable[[], RunConfig]] = {
     "mocap": mocap,
     "mocap-release": mocap_release,
+    "mocap-wild": mocap_wild,
     "paper-h36m-cpn": paper_h36m_cpn,
     "paper-h36m-gt": paper_h36m_gt,
     "paper-3dhp": paper_3dhp,
