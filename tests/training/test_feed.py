@@ -14,6 +14,7 @@ from dreampose3d.commands.train import PRESETS
 from dreampose3d.model.text import CLIPTower, Words
 from dreampose3d.model.weights import load_weights
 from dreampose3d.training import feed as feeding
+from dreampose3d.training import start as starting
 from dreampose3d.training import trainer as module
 from dreampose3d.training.config import BenchmarkConfig, Phase, TrainConfig
 from dreampose3d.training.feed import ClipFeed, read_benchmark
@@ -192,7 +193,7 @@ def test_the_papers_model_needs_a_clip(config, monkeypatch):
         tower.words = Words(lambda text: [0, *(1 + len(word) for word in text.split()), 1], torch.randn(40, 24))
         return tower
 
-    monkeypatch.setattr(module.CLIPTower, "from_pretrained", from_pretrained)
+    monkeypatch.setattr(starting.CLIPTower, "from_pretrained", from_pretrained)
     config = replace(config, clip="clips/tiny", clip_revision="0123", epochs=1)
     train(config, quiet)
     assert asked == [("clips/tiny", "0123")]

@@ -18,7 +18,8 @@ import torch
 
 from dreampose3d.files import atomic_write
 from dreampose3d.training.config import BenchmarkConfig, RunConfig
-from dreampose3d.training.trainer import Report, Run, plain, versions
+from dreampose3d.training.record import plain, versions
+from dreampose3d.training.trainer import Report, Run
 
 
 class Variant(NamedTuple):

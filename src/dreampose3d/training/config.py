@@ -54,6 +54,9 @@ class RunConfig(ABC):
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     threads: int = 2
     precision: Literal["bf16", "fp32"] = "bf16"
+    accumulate: int = 1
+    """Parts in which each process goes through its share of a batch, one after the other: less memory, and (up to
+    rounding) the same gradient."""
     optimizer: Literal["muon", "adamw"] = "muon"
     """AdamW is the paper's; Muon learns the blocks' matrices in fewer steps (RESULTS.md)."""
     learning_rate: float = 2e-3

@@ -46,8 +46,8 @@ class Feed(Protocol):
         """Write the uncertainty into a weights file, where there are people left to learn it from."""
 
 
-def feed_of(config: RunConfig, labels: Sequence[str]) -> Feed:
-    """The feed of a run.
+def feed_of(config: RunConfig, labels: Sequence[str], device: torch.device | str = "cpu") -> Feed:
+    """The feed of a run; motion capture is drawn on its device.
 
     Raises:
         FileNotFoundError: If a file of the data is missing.
@@ -56,7 +56,7 @@ def feed_of(config: RunConfig, labels: Sequence[str]) -> Feed:
     if isinstance(config, BenchmarkConfig):
         return ClipFeed(config, labels)
     assert isinstance(config, TrainConfig)
-    return MotionFeed(config, labels)
+    return MotionFeed(config, labels, device)
 
 
 class MotionFeed:
@@ -65,11 +65,12 @@ class MotionFeed:
     choice = "the weights are the last average (EMA); the split val is only watched"
     chooses = False
 
-    def __init__(self, config: TrainConfig, labels: Sequence[str]) -> None:
+    def __init__(self, config: TrainConfig, labels: Sequence[str], device: torch.device | str = "cpu") -> None:
         clips = [clip for folder in config.data for clip in read_mocap(folder)]
         self.windows = config.windows
-        self.bank = MotionBank([clip for clip in clips if clip.split == "train"], labels, config.windows.balance)
-        self.frames = len(self.bank.joints)
+        trained = [clip for clip in clips if clip.split == "train"]
+        self.bank = MotionBank(trained, labels, config.windows.balance, device)
+        self.frames = self.bank.frames
         self.held_out = [clip for clip in clips if clip.split == "val"]
         self.labels = labels
 

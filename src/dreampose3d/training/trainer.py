@@ -1,38 +1,43 @@
 """The training loop: windows in, weights out; each step draws from (seed, step) alone, so that it resumes exactly."""
 
-import csv
 import json
 import math
-import platform
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-import dreampose3d
 from dreampose3d.data.windows import Batch
 from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.files import atomic_write
-from dreampose3d.model.dreampose import DreamPose3D, DreamPose3DConfig, TowerConfig, build
-from dreampose3d.model.text import CLIPTower, MiniLMTower, vocabulary_features
-from dreampose3d.model.weights import load_weights, save_weights
+from dreampose3d.model.dreampose import DreamPose3D
+from dreampose3d.model.weights import save_weights
 from dreampose3d.skeleton import skeleton_named
 from dreampose3d.training.config import Phase, RunConfig
+from dreampose3d.training.engine import (
+    add_gradients,
+    device_of,
+    fabric_of,
+    is_first,
+    same_everywhere,
+    stops_wait,
+    total,
+)
 from dreampose3d.training.feed import ClipFeed, Feed, feed_of
+from dreampose3d.training.log import Log
 from dreampose3d.training.loss import Losses, imagined_weights, total_loss
+from dreampose3d.training.optimizers import optimizers_of
+from dreampose3d.training.parts import WHOLE, Part, split
+from dreampose3d.training.record import differences, plain, versions
+from dreampose3d.training.start import begin_with, fresh_model
 from dreampose3d.training.validation import measure
 
 Report = Callable[[str], None]
-
-_BLOCKS = ("attention.", "mlp.", "ask_prompt.", "whole_pose.2", "project.2")
-"""Parts of the names of the matrices between hidden features, which Muon may train."""
 
 
 def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) -> Path:
@@ -50,6 +55,7 @@ def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) 
         FileNotFoundError: If a data folder is missing.
         ValueError: If the run folder belongs to another configuration.
     """
+    report = report if is_first() else _silent
     run = Run.start(config, report)
     with suppress(KeyboardInterrupt):
         run.go(report)
@@ -68,15 +74,15 @@ class Run:
 
     def __init__(self, config: RunConfig, model: DreamPose3D, feed: Feed) -> None:
         self.config = config
-        self.device = _device(config.device)
-        if self.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")  # TF32
+        self.device = device_of(config.device)
+        self.fabric = fabric_of(self.device, config.precision)
         self.model = model.to(self.device)
+        same_everywhere(self.model, self.fabric)
         self.feed = feed
         self.skeleton = skeleton_named(model.config.skeleton)
         self.alpha_bar = cosine_alpha_bar(model.config.diffusion_steps)
         self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.optimizers = _optimizers(model, config)
+        self.optimizers = optimizers_of(model, config)
         self.ema = {name: p.detach().clone() for name, p in model.named_parameters() if p.requires_grad}
         self.best: dict[str, Any] = {}
         """Where held-out subjects choose: the average that did best on them, its `error`, `step` and `ema`."""
@@ -88,10 +94,10 @@ class Run:
         torch.set_num_threads(config.threads)
         torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
         torch.manual_seed(config.seed)
-        model = _fresh_model(config)
+        model = fresh_model(config)
         if config.init is not None:
-            _begin_with(model, config.init)
-        feed = feed_of(config, model.config.labels)
+            begin_with(model, config.init)
+        feed = feed_of(config, model.config.labels, device_of(config.device))
         if not config.steps and isinstance(feed, ClipFeed):
             config = replace(config, steps=feed.steps)
         run = cls(config, model, feed)
@@ -105,31 +111,36 @@ class Run:
         elif config.core_minutes is not None:
             steps = run.steps_in(60 * config.core_minutes, time.process_time)
             run.config = replace(config, steps=steps, core_minutes=None)
-        with atomic_write(config.out / "config.json") as path:
-            path.write_text(json.dumps({"config": plain(run.config), "versions": versions()}, indent=1))
+        if is_first():
+            with atomic_write(config.out / "config.json") as path:
+                path.write_text(json.dumps({"config": plain(run.config), "versions": versions()}, indent=1))
         parameters = sum(p.numel() for p in run.trained)
         report(f"{parameters / 1e6:.2f} M weights to train, {run.config.steps} steps, {feed.frames} frames")
         report(feed.choice)
         return run
 
     def go(self, report: Report) -> None:
-        """Train to the last step, or to the one in which Ctrl-C is pressed."""
+        """Train to the last step, or to the one in which Ctrl-C is pressed or SIGTERM comes."""
         begun, first = time.monotonic(), self.step
-        with Log(self.config.out, self.step) as log, _ctrl_c_waits() as pressed:
-            while self.step < self.config.steps and not pressed():
+        with Log(self.config.out if is_first() else None, self.step) as log, stops_wait() as told_to_stop:
+            while self.step < self.config.steps and not self.agreed(told_to_stop()):
                 losses = self.train_step()
                 self.step += 1
                 row: dict[str, float] = {"step": self.step, "learning_rate": self.config.rate_at(self.step)}
-                row |= {name: float(value.detach()) for name, value in losses._asdict().items()}
+                row |= zip(losses._fields, torch.stack(losses).tolist(), strict=True)
                 if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                     row |= self.validate()
                 log.write(row)
                 if self.step % self.config.save_every == 0:
-                    log.file.flush()
+                    log.flush()
                     self.save()
                 if self.step % 50 == 0 or self.step == self.config.steps or "val_mpjpe_mm" in row:
                     left = (time.monotonic() - begun) / (self.step - first) * (self.config.steps - self.step)
                     report(_progress(row, self.config.steps, left))
+
+    def agreed(self, told_to_stop: bool) -> bool:
+        """Whether any process was told to stop: then all do, at the same step."""
+        return bool(total(torch.tensor(float(told_to_stop), device=self.device), self.fabric) > 0)
 
     def train_step(self, phase: Phase | None = None) -> Losses:
         """One update from one batch, both drawn from (seed, step); the phase is the step's unless given."""
@@ -138,40 +149,53 @@ class Run:
         if self.step == switch:
             self.model.decoder.start_hallucinating()
         num_poses = config.num_poses if self.step >= switch else 1
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        batch = self.feed.batch(phase, self.step, num_poses, generator)
+        generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
+        batch = self.feed.batch(phase, self.step, num_poses, generator).to(self.device)
         for optimizer in self.optimizers:
             optimizer.zero_grad()
             for group in optimizer.param_groups:
                 group["lr"] = config.rate_at(self.step)
-        losses = self.loss(batch, phase.prompt, generator)
+        losses = self.backward(batch, phase.prompt, generator)
         if not bool(losses.total.isfinite()):
             raise FloatingPointError(
                 f"the loss of step {self.step} is not finite; the last checkpoint is from before it"
             )
-        losses.total.backward()
         nn.utils.clip_grad_norm_(self.trained, config.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
         self.average()
         return losses
 
-    def loss(self, batch: Batch, prompt_share: float, generator: torch.Generator) -> Losses:
-        """Eq. 7 on one batch: noise the poses, read the intent, denoise, hallucinate, compare."""
-        size, steps = len(batch.label), len(self.alpha_bar)
+    def backward(self, batch: Batch, prompt_share: float, generator: torch.Generator) -> Losses:
+        """The batch's loss and its gradient: summed over the parts of this process, then over the processes."""
+        parts = split(batch, self.config.accumulate * self.fabric.world_size)
+        drawn, found = generator.get_state(), []
+        for part in parts[self.fabric.global_rank :: self.fabric.world_size]:
+            generator.set_state(drawn)  # each part draws for the whole batch and takes what is its own
+            losses = self.loss(batch, prompt_share, generator, part)
+            losses.total.backward()
+            found.append(torch.stack(losses).detach())
+        add_gradients(self.trained, self.fabric)
+        return Losses(*total(torch.stack(found).sum(0), self.fabric))
+
+    def loss(self, batch: Batch, prompt_share: float, generator: torch.Generator, part: Part = WHOLE) -> Losses:
+        """Eq. 7 on one batch, or what a part adds to it: noise the poses, read the intent, denoise, hallucinate."""
+        size, steps, device = len(batch.label), len(self.alpha_bar), generator.device
         num_poses = batch.target.shape[2]
-        t = torch.randint(steps, (size,), generator=generator)
-        pure = torch.rand(size, generator=generator) < self.config.at_pure_noise
+        t = torch.randint(steps, (size,), generator=generator, device=device)
+        pure = torch.rand(size, generator=generator, device=device) < self.config.at_pure_noise
         t = torch.where(pure, steps - 1, t)
         x_0 = batch.target[:, :, num_poses // 2]
-        eps = torch.randn(x_0.shape, generator=generator)
-        prompted = float(torch.rand((), generator=generator)) < prompt_share
+        eps = torch.randn(x_0.shape, generator=generator, device=device)
+        prompted = float(torch.rand((), generator=generator, device=device)) < prompt_share
         weight = imagined_weights(num_poses)
         if self.config.falloff:
-            weight = (torch.rand(num_poses, generator=generator) < weight).float()
-        guessed = self.config.own_guess > 0 and float(torch.rand((), generator=generator)) < self.config.own_guess
-        x_0, eps, t, batch = x_0.to(self.device), eps.to(self.device), t.to(self.device), batch.to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.precision == "bf16"):
+            weight = (torch.rand(num_poses, generator=generator, device=device).cpu() < weight).float()
+        own = self.config.own_guess
+        guessed = own > 0 and float(torch.rand((), generator=generator, device=device)) < own
+        batch = batch.of(part.windows).to(self.device)
+        x_0, eps, t = (whole[part.windows].to(self.device) for whole in (x_0, eps, t))
+        with self.fabric.autocast():
             prompt = self.model.read_intent(batch.observed, batch.time_s, batch.valid) if prompted else None
             seen = (batch.time_s, batch.valid, batch.view)
             if guessed:
@@ -184,18 +208,21 @@ class Run:
         logits = None
         if prompt is not None and self.model.prompt is not None and len(self.model.config.labels):
             logits = self.model.prompt.intent_logits(prompt.text_feature)
-        return total_loss(
+        losses = total_loss(
             pred.float(),
             batch.target,
             batch.target_valid,
             logits,
             batch.label,
             self.skeleton,
-            self.config.lambda_act,
-            self.config.lambda_bone,
+            self.config.lambda_act * part.labels,
+            self.config.lambda_bone * part.frames,
             self.config.lambda_pose,
-            self.config.lambda_velocity,
-            weight,
+            self.config.lambda_velocity * part.pairs,
+            weight * part.poses,
+        )
+        return losses._replace(
+            action=losses.action * part.labels, bone=losses.bone * part.frames, velocity=losses.velocity * part.pairs
         )
 
     def _noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
@@ -263,19 +290,19 @@ class Run:
 
     def save(self) -> None:
         """Write the checkpoint; the one before it stays until this one is whole."""
-        with atomic_write(self.config.out / "checkpoint.pt") as path:
-            torch.save({"config": json.dumps(plain(self.config)), **self.state()}, path)
+        if is_first():
+            with atomic_write(self.config.out / "checkpoint.pt") as path:
+                torch.save({"config": json.dumps(plain(self.config)), **self.state()}, path)
 
     def load(self) -> None:
         """Read the checkpoint of this run's folder (tensors and plain values only)."""
         saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         ours = plain(self.config)
         theirs = plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
-        free = {"out", "minutes", "core_minutes", "threads", "device", "validate_every", "save_every"}
+        free = {"out", "minutes", "core_minutes", "threads", "device", "validate_every", "save_every", "accumulate"}
         if self.config.minutes is not None or self.config.core_minutes is not None:
             free.add("steps")
-        differ = [key for key in ours if key not in free and _moved(theirs[key]) != _moved(ours[key])]
-        if differ:
+        if differ := differences(ours, theirs, free):
             raise ValueError(
                 f"{self.config.out} holds another run, which differs in {', '.join(differ)}; "
                 "choose another --out, or give it the same options"
@@ -286,6 +313,8 @@ class Run:
     def export(self, calibrate: bool = True) -> Path:
         """Write the averaged model as a weights file."""
         path = self.config.out / "weights.safetensors"
+        if not is_first():
+            return path
         config = plain(self.config) | {"data": [], "out": ""}  # a file that ships names no paths
         card = {
             "config": config,
@@ -321,166 +350,16 @@ class _Swapped:
                 self.weights[name].copy_(held)
 
 
-class Log:
-    """A row a step in log.csv, and in TensorBoard where it is installed."""
-
-    columns = (
-        "step", "learning_rate", "total", "pose", "action", "bone", "velocity",
-        "val_mpjpe_mm", "val_p_mpjpe_mm", "val_intent",
-    )  # fmt: skip
-
-    def __init__(self, folder: Path, step: int) -> None:
-        rows = list(_rows_until(folder / "log.csv", step))
-        self.file = (folder / "log.csv").open("w", newline="")
-        self.csv = csv.DictWriter(self.file, self.columns)
-        self.csv.writeheader()
-        self.csv.writerows(rows)
-        self.board: Any = None
-        with suppress(ImportError):
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(folder), purge_step=step)
-
-    def __enter__(self) -> "Log":
-        return self
-
-    def write(self, row: dict[str, float]) -> None:
-        """Log one step."""
-        self.csv.writerow(row)
-        if self.board is not None:
-            for name, value in row.items():
-                if name != "step":
-                    self.board.add_scalar(name, value, int(row["step"]))
-        if int(row["step"]) % 50 == 0:
-            self.file.flush()
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-        if self.board is not None:
-            self.board.close()
-
-
-@contextmanager
-def _ctrl_c_waits() -> Iterator[Callable[[], bool]]:
-    """Yield whether Ctrl-C was pressed: it ends a run between steps only, since half a step cannot be resumed."""
-    pressed: list[int] = []
-    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
-        yield lambda: False
-        return
-    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
-    try:
-        yield lambda: bool(pressed)
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _rows_until(path: Path, step: int) -> Iterator[dict[str, str]]:
-    if path.is_file():
-        with path.open(newline="") as file:
-            yield from (row for row in csv.DictReader(file) if int(row["step"]) <= step)
-
-
-def _fresh_model(config: RunConfig) -> DreamPose3D:
-    """The run's model with new weights, and its vocabulary as its tower reads it."""
-    wanted = config.architecture()
-    tower = _tower(config, wanted)
-    model = build(replace(wanted, tower=TowerConfig.of(tower)) if tower else wanted, tower)
-    if model.prompt is not None:
-        if tower is None:
-            model.prompt.vocabulary.normal_()
-        else:
-            model.prompt.vocabulary.copy_(vocabulary_features(tower, list(wanted.phrases)))
-    return model
-
-
-def _tower(config: RunConfig, wanted: DreamPose3DConfig) -> MiniLMTower | CLIPTower | None:
-    """The text tower that the prompt is written to; None where there is no prompt, and for `tiny`, whose is random."""
-    if config.prompt == "none":
-        return None
-    if config.clip is not None:
-        return CLIPTower.from_pretrained(config.clip, config.clip_revision)
-    if config.model == "tiny":
-        return None
-    if wanted.tower.kind == "clip":
-        raise ValueError(
-            "the paper's model writes its prompt to CLIP, whose weights you bring: --clip FOLDER with "
-            "openai/clip-vit-base-patch32 as `transformers` stores it, or --clip openai/clip-vit-base-patch32 "
-            "--clip-revision COMMIT to download it; or --prompt none for the ablation without"
-        )
-    return MiniLMTower.from_package()
-
-
-def _begin_with(model: DreamPose3D, init: str) -> None:
-    """Give a fresh model the weights of a file.
-
-    Raises:
-        ValueError: If they are of another architecture, with what differs.
-    """
-    begun = load_weights(init).model
-    theirs, ours = begun.config.to_dict(), model.config.to_dict()
-    if differ := [key for key in ours if theirs[key] != ours[key]]:
-        raise ValueError(f"cannot start from {init}: its model differs in {', '.join(differ)}")
-    model.load_state_dict(begun.state_dict())
-
-
-def _optimizers(model: nn.Module, config: RunConfig) -> list[torch.optim.Optimizer]:
-    """AdamW, as in the paper; or Muon (Jordan et al. 2024) for the blocks' matrices and AdamW for all else.
-
-    Matrices decay; gains, biases and embeddings do not. Muon's steps are scaled to AdamW's (Liu et al. 2025), so that
-    one learning rate serves both.
-    """
-    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    matrices = {name for name, p in trained.items() if name.endswith("weight") and p.ndim >= 2}
-    inner = {name for name in matrices if trained[name].ndim == 2 and any(part in name for part in _BLOCKS)}
-    by_muon = inner if config.optimizer == "muon" else set()
-    groups = [
-        {"params": [trained[name] for name in sorted(matrices - by_muon)], "weight_decay": config.weight_decay},
-        {"params": [p for name, p in trained.items() if name not in matrices], "weight_decay": 0.0},
-    ]
-    optimizers: list[torch.optim.Optimizer] = [
-        torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
-    ]
-    if by_muon:
-        optimizers.append(
-            torch.optim.Muon(
-                [trained[name] for name in sorted(by_muon)],
-                lr=config.learning_rate,
-                weight_decay=config.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
-    return optimizers
-
-
-def _device(name: str) -> torch.device:
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("this machine has no cuda device that torch can use; train with --device cpu")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
-def plain(config: RunConfig) -> dict[str, Any]:
-    """A configuration as it is written to JSON."""
-    return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
-
-
-def _moved(value: Any) -> Any:
-    """Paths by their last name: folders may have been moved since a run began."""
-    if isinstance(value, list):
-        return [_moved(item) for item in value]
-    return Path(value).name if isinstance(value, str) else value
-
-
-def versions() -> dict[str, str]:
-    """What a result depends on beside its configuration."""
-    return {"dreampose3d": dreampose3d.__version__, "torch": torch.__version__, "python": platform.python_version()}
-
-
 def _clone(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.clone()
     if isinstance(value, dict):
         return {key: _clone(item) for key, item in value.items()}
     return [_clone(item) for item in value] if isinstance(value, list) else value
+
+
+def _silent(_: str) -> None:
+    """What the processes beside the first one have to say."""
 
 
 def _progress(row: dict[str, float], steps: int, seconds_left: float) -> str:
