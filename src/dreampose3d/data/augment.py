@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from dreampose3d.data.anatomy import illegal, legal_bones
 from dreampose3d.data.anthropometry import resize_bodies
 from dreampose3d.data.body import from_bones, rotation, to_bones, trunk_frame
+from dreampose3d.data.procedural import invent_motion
 from dreampose3d.skeleton import H36M_17, Skeleton
 from dreampose3d.view import mirror_poses
 
@@ -50,6 +51,8 @@ class PoseAugmentation:
     """Share of children among them."""
     legal: float = 0.0
     """Share of windows with exchanged or tilted parts that are drawn back into what joints can do (`anatomy`)."""
+    invented: float = 0.0
+    """Share of windows whose motion is invented (`procedural`). 0 draws nothing."""
 
 
 def augment_poses(
@@ -70,6 +73,10 @@ def augment_poses(
     bones = rescale_bones(bones, draw, config, skeleton)
     if config.people > 0:
         bones, path = resize_bodies(joints_mm, bones, config.people, config.children, generator, skeleton)
+    if config.invented > 0:
+        invented, places = invent_motion(joints_mm, bones, generator, skeleton)
+        chosen = draw.share(config.invented)[:, None, None, None]
+        bones, path = torch.where(chosen, invented, bones), torch.where(chosen, places, path)
     bones = turn_body(bones, draw, config)
     joints = from_bones(path, bones, skeleton)
     flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror).to(joints.device))

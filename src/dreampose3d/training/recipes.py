@@ -56,7 +56,7 @@ def mocap_release() -> TrainConfig:
 def mocap_wild() -> TrainConfig:
     """Go on towards people, cameras and detectors of all kinds: the third stage of the weights that ship.
 
-    Bodies of men, women and children, limbs within what joints can do, cameras from selfies to tele lenses, and the
+    Bodies of men, women and children, legal limbs, some invented motion, cameras from selfies to tele lenses, and the
     errors and joints of real detectors (docs/data-engine.md). Name the weights to begin with by --init.
     """
     return TrainConfig(
@@ -72,7 +72,7 @@ def mocap_wild() -> TrainConfig:
             conventions=(0.4, 0.4, 0.12, 0.08),
             exact=0.3,
             max_level=1.3,
-            pose=PoseAugmentation(people=0.5, legal=1.0),
+            pose=PoseAugmentation(people=0.35, children=0.06, legal=1.0, invented=0.06),
             cameras=wild_cameras(),
             noise=blazepose_noise(),
         ),
