@@ -4,8 +4,8 @@ import re
 import numpy as np
 import pytest
 
-from dreampose3d.lifting.keypoints import is_keypoint_file, read_keypoints, to_h36m
-from dreampose3d.skeleton import BLAZEPOSE_33, COCO_17, H36M_17, SKELETONS
+from dreampose3d.lifting.keypoints import read_everyone, read_keypoints
+from dreampose3d.skeleton import BLAZEPOSE_33, COCO_17
 
 RNG = np.random.default_rng(0)
 GOOD = {
@@ -113,39 +113,39 @@ def test_one_frame_is_a_clip(file):
     assert len(read_keypoints(file(keypoints_px=GOOD["keypoints_px"][:1]))) == 1
 
 
-def test_conversion_goes_by_name_and_says_what_it_did(file):
-    clip = read_keypoints(file(focal_px=1500.0))
-    got = to_h36m(clip)
-    assert got.skeleton == H36M_17
-    assert got.skeleton.mapping_note == COCO_17.mapping_note
-    assert got.camera == clip.camera
-    wrist = got.keypoints_px[:, H36M_17.index("left_wrist")]
-    np.testing.assert_array_equal(wrist, clip.keypoints_px[:, COCO_17.index("left_wrist")])
-    hips = clip.keypoints_px[:, COCO_17.indices("left_hip", "right_hip")].mean(1)
-    np.testing.assert_allclose(got.keypoints_px[:, H36M_17.index("pelvis")], hips, rtol=1e-6)
+def test_several_people_one_axis_more_and_names_for_them(file):
+    keypoints = np.stack((GOOD["keypoints_px"], GOOD["keypoints_px"] * 0.5), 1)
+    path = file(keypoints_px=keypoints, people=np.array(["ann", "bob"]))
+    large, small = read_everyone(path)
+    assert (large.subject, small.subject) == ("ann", "bob")
+    np.testing.assert_array_equal(small.keypoints_px, keypoints[:, 1])
+    with pytest.raises(ValueError, match="expected one person, got 2; choose with --person N, largest or all"):
+        read_keypoints(path)
+    unnamed = read_everyone(file(keypoints_px=keypoints[:, ::-1]))
+    assert [person.subject for person in unnamed] == ["", ""]
+    np.testing.assert_array_equal(unnamed[0].keypoints_px, large.keypoints_px)
 
 
-def test_a_joint_made_of_a_missing_one_is_missing(file):
-    keypoints = GOOD["keypoints_px"].copy()
-    keypoints[:, COCO_17.index("left_hip")] = np.nan
-    got = to_h36m(read_keypoints(file(keypoints_px=keypoints)))
-    lost = [name for name, certain in zip(H36M_17.joints, got.confidence[0], strict=True) if certain == 0]
-    assert lost == ["pelvis", "left_hip", "spine"]
-    assert np.isnan(got.keypoints_px[:, H36M_17.indices(*lost)]).all()
+def test_joints_by_name_in_any_order(file):
+    order = np.random.default_rng(1).permutation(COCO_17.num_joints)
+    names = np.array([COCO_17.joints[joint] for joint in order])
+    clip = read_keypoints(file(keypoints_px=GOOD["keypoints_px"][:, order], joints=names, skeleton=None))
+    np.testing.assert_array_equal(clip.keypoints_px, GOOD["keypoints_px"])
+    with pytest.raises(ValueError, match="expected a name for each of 17 joints, got 2"):
+        read_keypoints(file(joints=names[:2]))
 
 
-@pytest.mark.parametrize("skeleton", SKELETONS.values(), ids=SKELETONS)
-def test_every_skeleton_is_read_and_converted(file, skeleton):
-    keypoints = RNG.uniform(100, 900, (3, skeleton.num_joints, 2))
-    clip = to_h36m(read_keypoints(file(keypoints_px=keypoints, skeleton=skeleton.name)))
-    assert clip.keypoints_px.shape == (3, H36M_17.num_joints, 2)
+def test_frames_that_the_numbers_skip_show_nobody(file):
+    clip = read_keypoints(file(frames=[3, 4, 7, 8, 9]))
+    assert len(clip) == 7
+    assert np.isnan(clip.keypoints_px[2:4]).all()
+    np.testing.assert_array_equal(clip.keypoints_px[[0, 1, 4, 5, 6]], GOOD["keypoints_px"])
+    times = read_keypoints(file(frames=[0, 1, 3, 4, 5], time_s=np.array([0, 0.1, 0.3, 0.4, 0.6]))).times
+    np.testing.assert_allclose(times, [0, 0.1, 0.2, 0.3, 0.4, 0.6])
 
 
-def test_converting_what_has_no_keypoints(file):
-    clip = read_keypoints(file())
-    joints = np.zeros((5, COCO_17.num_joints, 3), np.float32)
-    with pytest.raises(ValueError, match="clip: expected 2D keypoints to convert, got 3D joints only"):
-        to_h36m(type(clip)("clip", 30.0, COCO_17, joints_mm=joints))
+def test_times_tell_the_rate(file):
+    assert read_keypoints(file(fps=None, time_s=np.arange(5) / 12)).fps == pytest.approx(12)
 
 
 def shape(*axes):
@@ -158,7 +158,9 @@ def shape(*axes):
         ({"keypoints_px": None}, "expected an array keypoints_px .* in pixels; the file holds fps, size, skeleton"),
         ({"keypoints_px": shape(5, 17)}, r"expected keypoints_px of shape \(N, K, 2\).*; got \(5, 17\)"),
         ({"keypoints_px": shape(5, 17, 4)}, r"expected keypoints_px of shape .* got \(5, 17, 4\)"),
-        ({"keypoints_px": shape(5, 2, 17, 2)}, "expected one person's keypoints .* pick one person"),
+        ({"keypoints_px": shape(2, 50, 17, 2)}, "expected the frames first, .* got 2 frames with 50 people"),
+        ({"frames": [0, 1, 2, 3, 3]}, "expected 5 increasing frame numbers"),
+        ({"frames": [0, 1, 2, 3, 999]}, "expected frame numbers, got 5 numbers from 0 to 999"),
         ({"keypoints_px": shape(0, 17, 2)}, "expected keypoints of at least one frame, got 0 frames"),
         ({"keypoints_px": shape(5, 17, 2) * np.nan}, "no joint was found in any frame"),
         ({"confidence": np.zeros((5, 17))}, "no joint was found in any frame"),
@@ -224,11 +226,8 @@ def test_no_file_and_no_keypoint_file(tmp_path, file):
         read_keypoints(tmp_path / "none.npz")
     (tmp_path / "text.npz").write_text("hello")
     for path in (tmp_path / "text.npz", tmp_path):
-        with pytest.raises(ValueError, match=r"is not a keypoint file that is known \(npz with keypoints_px, npy\)"):
+        with pytest.raises(ValueError, match=r"not a keypoint file that is known \(VideoPose3D npz, npz with keypoi"):
             read_keypoints(path)
-        assert not is_keypoint_file(path)
-    assert not is_keypoint_file(tmp_path / "none.npz")
-    assert is_keypoint_file(file())
 
 
 def test_coordinates_of_a_tiny_image_are_not_taken_for_normalised_ones(file):

@@ -1,64 +1,62 @@
-"""2D keypoints of one person from files, checked, as a `PoseSequence`.
+"""2D keypoints of people from files, checked, as `PoseSequence`s.
 
-A format is a `KeypointFormat`: a function that knows its files by what they hold and one that reads them into
-`RawKeypoints`. A new one is a new file and an entry in `FORMATS`. What holds for every format (units, missing joints,
-what must be known) is checked here, once.
+What a file says is the business of its format (`readers/`); a new one is a module there and an entry in `FORMATS`. What
+holds for every format (units, missing joints, who is who, what must be known) is settled here, once.
 """
 
-import zipfile
-import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from dreampose3d.camera import Camera
+from dreampose3d.lifting.people import Sightings, identities, motions
+from dreampose3d.lifting.readers import FORMATS
+from dreampose3d.lifting.readers.names import fit_skeleton, names_in_order
+from dreampose3d.lifting.readers.raw import KeypointFile, RawKeypoints
 from dreampose3d.sequence import PoseSequence
-from dreampose3d.skeleton import H36M_17, SKELETONS, Skeleton, skeleton_named
+from dreampose3d.skeleton import SKELETONS, Skeleton, skeleton_named
 
 MAX_CONFIDENCE = 6.0
 """Confidences above 1 count as 1: AlphaPose's, on COCO, reach 6. Beyond that they are another quantity."""
 _NORMALISED = 1.5  # keypoints that all lie within +-this are not pixels
+_SPARSE = 10  # frame numbers that jump further than this on average count something else
 
 
-@dataclass(frozen=True)
-class RawKeypoints:
-    """What a file says, unchecked; None where it says nothing."""
+def read_everyone(
+    path: Path,
+    *,
+    fps: float | None = None,
+    size_px: tuple[int, int] | None = None,
+    skeleton: Skeleton | str | None = None,
+) -> list[PoseSequence]:
+    """Read and check the 2D keypoints of everyone in a file: any of `FORMATS` (docs/formats-in.md), told by content.
 
-    keypoints_px: Any
-    """(N, K, 2), or (N, K, 3) with the confidence last."""
-    confidence: Any = None
-    """(N, K)"""
-    fps: Any = None
-    size: Any = None
-    """(W, H), pixels."""
-    skeleton: Any = None
-    """A name in `SKELETONS`."""
-    focal_px: Any = None
-    """One number, or (fx, fy)."""
-    center_px: Any = None
-    """(cx, cy)"""
-    time_s: Any = None
-    """(N,)"""
+    People whom the file tells apart stay who they are; others are followed (`people.identities`), unless no frame shows
+    two. A joint is missing where a coordinate is not finite, where its confidence is 0 or NaN, or, in a file without
+    confidences, at exactly (0, 0). A confidence above 1 counts as 1 (see `MAX_CONFIDENCE`).
 
+    Args:
+        path: The file, or the folder of OpenPose's or MMPose's files.
+        fps: Frames per second; goes before what the file says, its times too.
+        size_px: Width and height of the image; goes before what the file says.
+        skeleton: Whose joints these are, or its name; goes before what the file says.
 
-@dataclass(frozen=True)
-class KeypointFormat:
-    """One kind of file."""
+    Returns:
+        One sequence a person, from the first frame that shows them to the last, the most prominent first. The skeleton
+        is the file's own; missing joints are NaN with confidence 0; `subject` is what the file calls the person. The
+        camera is the file's, or has the default field of view and is marked as assumed.
 
-    name: str
-    recognises: Callable[[Path], bool]
-    """Whether a path (which exists, and may be a folder) holds this format, by its content."""
-    read: Callable[[Path], RawKeypoints]
-
-
-def is_keypoint_file(path: Path) -> bool:
-    """Whether a path holds a keypoint format that `read_keypoints` knows (so is no video), by its content."""
-    return path.exists() and any(known.recognises(path) for known in FORMATS)
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If the file is no keypoint file, is broken, contradicts itself, or does not say something that the
+            arguments do not say either.
+    """
+    return motions(*_identified(path, fps, size_px, skeleton))
 
 
 def read_keypoints(
@@ -68,73 +66,81 @@ def read_keypoints(
     size_px: tuple[int, int] | None = None,
     skeleton: Skeleton | str | None = None,
 ) -> PoseSequence:
-    """Read and check one person's 2D keypoints.
+    """Read and check the keypoints of the one person in a file, in all its frames.
 
-    npz: `keypoints_px (N,K,2)` or `(N,K,3)` with confidence, `fps`, `size (W,H)`, `skeleton`, and optionally
-    `confidence (N,K)`, `focal_px`, `center_px`, `time_s (N,)`. npy: the keypoints alone. Nothing is unpickled.
-
-    A joint is missing where a coordinate is not finite, where its confidence is 0 or NaN, or, in a file without
-    confidences, at exactly (0, 0). A confidence above 1 counts as 1 (see `MAX_CONFIDENCE`).
-
-    Args:
-        path: The file.
-        fps: Frames per second; goes before what the file says, its times too.
-        size_px: Width and height of the image; goes before what the file says.
-        skeleton: Whose joints these are, or its name; goes before what the file says.
-
-    Returns:
-        The keypoints in the file's own skeleton, with NaN and confidence 0 where missing, and a camera: from the file's
-        focal length, or with the default field of view and marked as assumed.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is no keypoint file, is broken, contradicts itself, or does not say something that the
-            arguments do not say either.
+    Arguments and errors are those of `read_everyone`; more than one person is an error too.
     """
+    seen, person, names = _identified(path, fps, size_px, skeleton)
+    count = len(np.unique(person[person >= 0]))
+    if count != 1:
+        raise ValueError(f"{path}: expected one person, got {count}; choose with --person N, largest or all")
+    return motions(seen, person, names, whole=True)[0]
+
+
+def _identified(
+    path: Path, fps: float | None, size_px: tuple[int, int] | None, skeleton: Skeleton | str | None
+) -> tuple[Sightings, Int[ndarray, "N P"], Sequence[str]]:
+    """Everyone in the file, who they are, and what the file calls them."""
     if not path.exists():
         raise FileNotFoundError(f"no such keypoint file: {path}")
-    reader = next((known for known in FORMATS if known.recognises(path)), None)
-    if reader is None:
-        names = ", ".join(known.name for known in FORMATS)
-        raise ValueError(f"{path} is not a keypoint file that is known ({names})")
+    file = KeypointFile(path)
     try:
-        return _checked(path.stem, reader.read(path), fps, size_px, skeleton)
+        reader = next((known for known in FORMATS if known.recognises(file)), None)
+        if reader is None:
+            raise ValueError(f"not a keypoint file that is known ({', '.join(known.NAME for known in FORMATS)})")
+        raw = reader.read(file)
+        seen = _checked(path.stem, raw, fps, size_px, skeleton)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-
-
-def to_h36m(sequence: PoseSequence) -> PoseSequence:
-    """Convert 2D keypoints to Human3.6M's joints, by name.
-
-    Returns:
-        The same frames, times and camera in H36M_17. Its `skeleton.mapping_note` says what was done to the joints that
-        the two conventions define differently.
-
-    Raises:
-        ValueError: If the sequence has no 2D keypoints or its skeleton no conversion.
-    """
-    if sequence.keypoints_px is None:
-        raise ValueError(f"{sequence.name}: expected 2D keypoints to convert, got 3D joints only")
-    keypoints, confidence = sequence.skeleton.to(H36M_17, sequence.keypoints_px, sequence.confidence)
-    target = replace(H36M_17, mapping_note=sequence.skeleton.mapping_note)
-    return replace(sequence, skeleton=target, joints_mm=None, keypoints_px=keypoints, confidence=confidence)
+    frames, places = seen.confidence.shape[:2]
+    if raw.people is None and places > 1:
+        return seen, identities(seen), ()
+    return seen, np.tile(np.arange(places), (frames, 1)), raw.people or ()
 
 
 def _checked(
     name: str, raw: RawKeypoints, fps: float | None, size_px: tuple[int, int] | None, skeleton: Skeleton | str | None
-) -> PoseSequence:
+) -> Sightings:
     keypoints, confidence = _split(raw)
-    if isinstance(skeleton, str) or skeleton is None:
-        skeleton = skeleton_named(str(_known(skeleton, raw.skeleton, "skeleton", "--skeleton NAME")))
-    _require_joints(keypoints.shape[1], skeleton)
-    rate = _number(_known(fps, raw.fps, "fps", "--fps F"), "fps")
+    skeleton, keypoints, confidence = _ordered(raw, keypoints, confidence, skeleton)
+    rate = _number(_known(fps, _rate(raw), "fps", "--fps F"), "fps")
     if rate <= 0:
         raise ValueError(f"expected a positive frame rate, got {rate:g}; give the true one with --fps F")
     camera = _camera(_size(_known(size_px, raw.size, "size", "--size WxH")), raw.focal_px, raw.center_px)
+    if raw.normalised:
+        keypoints = keypoints * np.array(camera.size_px, np.float32)
     keypoints, confidence = _mark_missing(keypoints, confidence)
     _require_pixels(keypoints, camera.size_px)
     times = None if raw.time_s is None or fps is not None else _times(raw.time_s, len(keypoints))
-    return PoseSequence(name, rate, skeleton, None, keypoints, confidence, times, camera)
+    rows = _rows(raw.frames, len(keypoints))
+    if times is not None:
+        times = np.interp(np.arange(len(rows)), np.flatnonzero(rows >= 0), times)
+    keypoints = np.where((rows >= 0)[:, None, None, None], keypoints[rows], np.float32(np.nan))
+    confidence = np.where((rows >= 0)[:, None, None], confidence[rows], np.float32(0))
+    return Sightings(name, rate, skeleton, keypoints, confidence, times, camera)
+
+
+def _rows(numbers: Any, count: int) -> Int[ndarray, " N"]:
+    """For each frame from the first to the last number, which of `count` rows it is; -1 where the numbers skip it."""
+    if numbers is None:
+        return np.arange(count)
+    frames = _array(numbers, "frames", np.float64).astype(np.int64)
+    if frames.shape != (count,) or (np.diff(frames) <= 0).any():
+        raise ValueError(f"expected {count} increasing frame numbers, got shape {frames.shape}")
+    length = int(frames[-1] - frames[0]) + 1
+    if length > _SPARSE * count:
+        raise ValueError(f"expected frame numbers, got {count} numbers from {frames[0]} to {frames[-1]}: rename them")
+    rows = np.full(length, -1)
+    rows[frames - frames[0]] = np.arange(count)
+    return rows
+
+
+def _rate(raw: RawKeypoints) -> Any:
+    """The file's rate, else that of its times."""
+    if raw.fps is not None or raw.time_s is None or np.size(raw.time_s) < 2:
+        return raw.fps
+    times = _array(raw.time_s, "time_s", np.float64)
+    return (len(times) - 1) / (times[-1] - times[0]) if times[-1] > times[0] else None
 
 
 def _known(given: Any, in_file: Any, what: str, option: str) -> Any:
@@ -144,33 +150,56 @@ def _known(given: Any, in_file: Any, what: str, option: str) -> Any:
     return in_file if given is None else given
 
 
-def _split(raw: RawKeypoints) -> tuple[Float[ndarray, "N K 2"], Float[ndarray, "N K"] | None]:
-    """Keypoints and confidence, whichever of the two layouts they came in."""
+def _split(raw: RawKeypoints) -> tuple[Float[ndarray, "N P K 2"], Float[ndarray, "N P K"] | None]:
+    """Everyone's keypoints and confidence, whichever of the layouts they came in."""
     keypoints = _array(raw.keypoints_px, "keypoints_px")
-    if keypoints.ndim == 4:
-        raise ValueError(f"expected one person's keypoints (N, K, 2), got shape {keypoints.shape}: pick one person")
-    if keypoints.ndim != 3 or keypoints.shape[2] not in (2, 3):
+    if keypoints.ndim not in (3, 4) or keypoints.shape[-1] not in (2, 3):
         raise ValueError(
-            f"expected keypoints_px of shape (N, K, 2), or (N, K, 3) with confidence; got {keypoints.shape}"
+            "expected keypoints_px of shape (N, K, 2), or (N, P, K, 2) for P people, with confidence as a third column "
+            f"or without; got {keypoints.shape}"
         )
     if not len(keypoints):
         raise ValueError("expected keypoints of at least one frame, got 0 frames")
-    inside, keypoints = keypoints[..., 2:], keypoints[..., :2]
-    if raw.confidence is None:
-        return keypoints, inside[..., 0] if inside.size else None
-    if inside.size:
-        raise ValueError(
-            "keypoints_px holds a third column and there is an array confidence too; leave one of them out"
-        )
-    confidence = _array(raw.confidence, "confidence")
-    if confidence.shape != keypoints.shape[:2]:
-        raise ValueError(f"expected confidence of shape {keypoints.shape[:2]} (N, K), got {confidence.shape}")
+    alone = keypoints.ndim == 3
+    confidence = None if raw.confidence is None else _array(raw.confidence, "confidence")
+    if confidence is not None and confidence.shape != keypoints.shape[:-1]:
+        axes = "(N, K)" if alone else "(N, P, K)"
+        raise ValueError(f"expected confidence of shape {keypoints.shape[:-1]} {axes}, got {confidence.shape}")
+    if keypoints.shape[-1] == 3:
+        if confidence is not None:
+            raise ValueError(
+                "keypoints_px holds a third column and there is an array confidence too; leave one of them out"
+            )
+        keypoints, confidence = keypoints[..., :2], keypoints[..., 2]
+    if alone:
+        return keypoints[:, None], None if confidence is None else confidence[:, None]
     return keypoints, confidence
 
 
+def _ordered(
+    raw: RawKeypoints,
+    keypoints: Float[ndarray, "N P K 2"],
+    confidence: Float[ndarray, "N P K"] | None,
+    skeleton: Skeleton | str | None,
+) -> tuple[Skeleton, Float[ndarray, "N P J 2"], Float[ndarray, "N P J"] | None]:
+    """The keypoints in the order of a skeleton: the one given, the one that the file says or that its joints tell."""
+    given = skeleton_named(skeleton) if isinstance(skeleton, str) else skeleton
+    count = keypoints.shape[2]
+    if raw.joints is not None and len(raw.joints) != count:
+        raise ValueError(f"expected a name for each of {count} joints, got {len(raw.joints)}")
+    if raw.joints is None and (not raw.counted or (given is not None and given.num_joints == count)):
+        named = given or skeleton_named(str(_known(None, raw.skeleton, "skeleton", "--skeleton NAME")))
+        _require_joints(count, named)
+        return named, keypoints, confidence
+    fitting, places = fit_skeleton(raw.joints or names_in_order(count), given)
+    chosen, there = [place or 0 for place in places], np.array([place is not None for place in places])
+    keypoints = np.where(there[:, None], keypoints[:, :, chosen], np.float32(np.nan))
+    return fitting, keypoints, None if confidence is None else confidence[:, :, chosen]
+
+
 def _mark_missing(
-    keypoints: Float[ndarray, "N K 2"], confidence: Float[ndarray, "N K"] | None
-) -> tuple[Float[ndarray, "N K 2"], Float[ndarray, "N K"]]:
+    keypoints: Float[ndarray, "N P K 2"], confidence: Float[ndarray, "N P K"] | None
+) -> tuple[Float[ndarray, "N P K 2"], Float[ndarray, "N P K"]]:
     """NaN and confidence 0 for every joint that is missing; confidence in [0, 1]."""
     if confidence is None:
         confidence = (keypoints != 0).any(-1).astype(np.float32)
@@ -204,7 +233,7 @@ def _require_joints(count: int, skeleton: Skeleton) -> None:
     )
 
 
-def _require_pixels(keypoints: Float[ndarray, "N K 2"], size_px: tuple[int, int]) -> None:
+def _require_pixels(keypoints: Float[ndarray, "N P K 2"], size_px: tuple[int, int]) -> None:
     if max(size_px) > 2 * _NORMALISED and np.nanmax(np.abs(keypoints)) <= _NORMALISED:
         raise ValueError(
             f"expected keypoints in pixels of a {size_px[0]}x{size_px[1]} image, got values from "
@@ -257,48 +286,3 @@ def _array(value: Any, what: str, dtype: type[np.floating[Any]] = np.float32) ->
     if array.dtype.kind not in "fiub":
         raise ValueError(f"expected {what} as numbers, got {array.dtype.name}")
     return array.astype(dtype)
-
-
-def _begins_with(*magic: bytes) -> Callable[[Path], bool]:
-    def recognises(path: Path) -> bool:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(8).startswith(magic)
-
-    return recognises
-
-
-def _read_npz(path: Path) -> RawKeypoints:
-    held = _load(path)
-    if "keypoints_px" not in held:
-        names = ", ".join(name.removesuffix(".npy") for name in zipfile.ZipFile(path).namelist())
-        raise ValueError(f"expected an array keypoints_px (N, K, 2) in pixels; the file holds {names or 'nothing'}")
-    return RawKeypoints(**held)
-
-
-def _read_npy(path: Path) -> RawKeypoints:
-    return RawKeypoints(**_load(path))
-
-
-def _load(path: Path) -> dict[str, ndarray]:
-    """The arrays of an npz that have a meaning here; the one of an npy is its keypoints."""
-    known = [field.name for field in fields(RawKeypoints)]
-    try:
-        arrays = np.load(path, allow_pickle=False)
-        if isinstance(arrays, ndarray):
-            return {"keypoints_px": arrays}
-        with arrays:
-            return {name: arrays[name] for name in arrays if name in known}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, ValueError) as error:
-        if "pickle" in str(error):
-            raise ValueError(
-                "it holds pickled objects, which could run code and are not read; save plain arrays"
-            ) from None
-        raise ValueError(f"the file is damaged or cut off ({error}); copy or write it again") from error
-
-
-FORMATS: tuple[KeypointFormat, ...] = (
-    KeypointFormat("npz with keypoints_px", _begins_with(b"PK\x03\x04", b"PK\x05\x06"), _read_npz),
-    KeypointFormat("npy", _begins_with(b"\x93NUMPY"), _read_npy),
-)

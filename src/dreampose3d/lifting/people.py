@@ -95,13 +95,16 @@ def identities(sightings: Sightings) -> Int[ndarray, "N P"]:
     return person
 
 
-def motions(sightings: Sightings, person: Int[ndarray, "N P"], names: Sequence[str] = ()) -> list[PoseSequence]:
+def motions(
+    sightings: Sightings, person: Int[ndarray, "N P"], names: Sequence[str] = (), whole: bool = False
+) -> list[PoseSequence]:
     """The motion of each person, the most prominent first.
 
     Args:
         sightings: Everyone.
         person: Who they are, from 0; -1 for nobody.
         names: What to call each of them (`subject`).
+        whole: Keep all frames, not those only from the first that shows the person to the last.
     """
     times = np.arange(len(person)) / sightings.fps if sightings.time_s is None else sightings.time_s
     there = np.isfinite(sightings.keypoints_px).all(-1).any(-1)
@@ -110,11 +113,11 @@ def motions(sightings: Sightings, person: Int[ndarray, "N P"], names: Sequence[s
         frames, places = np.nonzero((person == number) & there)
         if not len(frames):
             continue
-        shown = slice(frames[0], frames[-1] + 1)
+        shown = slice(None) if whole else slice(frames[0], frames[-1] + 1)
         keypoints = np.full_like(sightings.keypoints_px[shown, 0], np.nan)
         confidence = np.zeros_like(sightings.confidence[shown, 0])
-        keypoints[frames - frames[0]] = sightings.keypoints_px[frames, places]
-        confidence[frames - frames[0]] = sightings.confidence[frames, places]
+        keypoints[frames - (shown.start or 0)] = sightings.keypoints_px[frames, places]
+        confidence[frames - (shown.start or 0)] = sightings.confidence[frames, places]
         motion = PoseSequence(
             sightings.name,
             sightings.fps,

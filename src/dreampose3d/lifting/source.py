@@ -8,7 +8,7 @@ from dreampose3d.calibration import pick_camera, read_calibrations
 from dreampose3d.camera import Camera
 from dreampose3d.lifting.crowd import see_everyone
 from dreampose3d.lifting.detector import DetectorName, detect_video
-from dreampose3d.lifting.keypoints import read_keypoints
+from dreampose3d.lifting.keypoints import read_everyone, read_keypoints
 from dreampose3d.lifting.people import Choice, choose_person, follow
 from dreampose3d.lifting.plausibility import check_skeleton
 from dreampose3d.lifting.video import is_video
@@ -104,7 +104,7 @@ def read_people(
     """Read the 2D motion of everyone in a video, or of some of them; identities last through crossings.
 
     Args:
-        path: A video; or a keypoint file, which holds one person.
+        path: A video, by its name's ending; anything else is read as keypoints.
         which: Everyone (`all`), who fills most of the clip (`largest`), or a number in that order, from 0.
         camera: As in `read_2d`; so are the others.
         detector: For a video.
@@ -120,11 +120,16 @@ def read_people(
         FileNotFoundError: If there is no such file.
         ValueError: As `read_2d`; or if there is no person of that number.
     """
-    if not (path.exists() and is_video(path)):
-        return choose_person([read_2d(path, camera, detector, fps, size_px, skeleton, progress)], which)
-    if size_px is not None or skeleton is not None:
+    if not path.exists():
+        raise FileNotFoundError(f"no such file: {path}")
+    if not is_video(path):
+        people = choose_person(read_everyone(path, fps=fps, size_px=size_px, skeleton=skeleton), which)
+        for person in people:
+            check_skeleton(person)
+    elif size_px is not None or skeleton is not None:
         raise ValueError("--size and --skeleton are for keypoint files; a video and its detector say both")
-    people = choose_person(follow(see_everyone(path, detector, fps, progress)), which)
+    else:
+        people = choose_person(follow(see_everyone(path, detector, fps, progress)), which)
     if camera is None:
         return people
     return [replace(person, camera=camera(person.camera)) for person in people if person.camera is not None]
