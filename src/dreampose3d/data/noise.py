@@ -64,7 +64,10 @@ class DetectorNoise:
     """Share of joints and frames that are missing, in runs of about `run_s`."""
     run_s: float = 0.15
     factors: JointFactors = field(default_factory=JointFactors)
-    """Of jitter, drift and bias."""
+    """Of jitter and drift."""
+    bias_factors: JointFactors = field(default_factory=JointFactors)
+    doubt: float = 0.3
+    """By how much confidence may be lower than the error makes it."""
     lapses: float = 0.0
     """Share of the frames in which a limb (elbow and wrist, knee and ankle) is guessed, as a hidden one is: off by a
     slow error of `lapse_size`, with a confidence that tells it; in runs of about `lapse_s`. 0 draws nothing."""
@@ -85,9 +88,12 @@ def blazepose_noise() -> DetectorNoise:
     cut off are not in the clip: their shares are ours.
     """
     return DetectorNoise(
-        jitter=0.007, drift=0.022, bias=0.034, drift_s=0.3, blur=0.15, outliers=0.004, swaps=0.008, lost=0.01,
-        factors=JointFactors(1.2, 1.15, 1.15, 0.75, 0.95, 1.1, face=1.2, trunk=0.8),
-        lapses=0.08, gappy=0.15, cropped=0.06,
+        jitter=0.004, drift=0.022, bias=0.034, drift_s=0.3, blur=0.05, outliers=0.002, swaps=0.008, lost=0.01,
+        factors=JointFactors(hip=1.2, knee=1.4, ankle=1.35, shoulder=1.0, elbow=1.4, wrist=1.9, face=1.45, trunk=0.9),
+        bias_factors=JointFactors(
+            hip=1.4, knee=1.2, ankle=1.1, shoulder=0.9, elbow=0.65, wrist=0.6, face=1.3, trunk=0.9
+        ),
+        lapses=0.08, doubt=0.04, gappy=0.15, cropped=0.06,
     )  # fmt: skip
 
 
@@ -126,7 +132,8 @@ def add_detector_noise(
         noise.jitter * draw.normal(*shape, 2) + noise.drift * draw.slow(fps, noise.drift_s, *shape, 2)
     )
     if noise.bias > 0:
-        error = error + factor[:, None] * noise.bias * draw.normal(shape[0], 1, *shape[2:], 2)
+        lasting = flat.new_tensor(noise.bias_factors.of(skeleton))
+        error = error + lasting[:, None] * noise.bias * draw.normal(shape[0], 1, *shape[2:], 2)
     error = error + noise.outlier_size * draw.normal(*shape, 2) * draw.happens(noise.outliers, *shape)[..., None]
     error = level[..., None] * (size[..., None] * error + noise.blur * draw.normal(*shape)[..., None] * step)
     lapsed = _lapses(noise, level, fps, draw, shape, skeleton) if noise.lapses > 0 else None
@@ -144,7 +151,9 @@ def add_detector_noise(
         swapped = torch.where(swap[..., None, None], swapped[:, :, mirror], swapped)
 
     distance = (swapped - flat).norm(dim=-1) / size.clamp(min=1e-9)
-    confidence = torch.exp(-((distance / 0.25) ** 2)) * (1 - 0.3 * level.clamp(max=1) * draw.uniform(*shape) ** 2)
+    confidence = torch.exp(-((distance / 0.25) ** 2)) * (
+        1 - noise.doubt * level.clamp(max=1) * draw.uniform(*shape) ** 2
+    )
     lost = torch.stack(
         [draw.runs(noise.lost * level[:, 0], fps, noise.run_s, shape[0], shape[1]) for _ in skeleton.joints], -1
     )
