@@ -103,3 +103,10 @@ def test_bad_input_is_refused(clip):
     with pytest.raises(ValueError, match="but 1 of 60 have a bone without length"):
         clip[3, 2] = clip[3, 1]
         with_lengths(clip, lengths, H36M_17)
+
+
+def test_a_long_clip_is_solved_in_parts(clip, monkeypatch):
+    lengths = estimate_lengths(clip, H36M_17)
+    whole = with_lengths(clip, lengths, H36M_17)
+    monkeypatch.setattr("dreampose3d.motion.bones._FRAMES_AT_ONCE", 7)
+    np.testing.assert_allclose(with_lengths(clip, lengths, H36M_17), whole, atol=1e-9)

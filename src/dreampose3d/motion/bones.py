@@ -13,6 +13,7 @@ from numpy import ndarray
 from dreampose3d.skeleton import Skeleton
 
 _STEPS = 12
+_FRAMES_AT_ONCE = 4096  # bounds the memory that an hour of frames takes
 
 
 def bone_vectors(joints_mm: Float[ndarray, "*batch J 3"], skeleton: Skeleton) -> Float[ndarray, "*batch bones 3"]:
@@ -91,8 +92,26 @@ def with_lengths(
     if lengths_mm.shape != (len(skeleton.bones),) or not np.all(lengths_mm > 0):
         raise ValueError(f"expected {len(skeleton.bones)} positive bone lengths in mm, got {lengths_mm.tolist()}")
     x = np.asarray(joints_mm, np.float64).reshape(-1, skeleton.num_joints, 3)
+    variance = _variance(joints_mm, spread_mm, skeleton)
+    parts = [slice(start, start + _FRAMES_AT_ONCE) for start in range(0, len(x), _FRAMES_AT_ONCE)]
+    y = np.concatenate([_nearest(x[part], lengths_mm, variance[part], skeleton) for part in parts])
+    return _rebuilt(y, lengths_mm, skeleton).reshape(joints_mm.shape).astype(joints_mm.dtype)
+
+
+def mirrored_bones(skeleton: Skeleton) -> Int[ndarray, " bones"]:
+    """For each bone the place of its partner on the other side; itself in the middle."""
+    place = {joint: bone for bone, (joint, _) in enumerate(skeleton.bones)}
+    return np.array([place[int(skeleton.mirror[joint])] for joint, _ in skeleton.bones])
+
+
+def _nearest(
+    x: Float[ndarray, "F J 3"],
+    lengths_mm: Float[ndarray, " bones"],
+    variance: Float[ndarray, "F 1 J"],
+    skeleton: Skeleton,
+) -> Float[ndarray, "F J 3"]:
     incidence = _incidence(skeleton)
-    giving = incidence * _variance(joints_mm, spread_mm, skeleton)  # M S, F bones J
+    giving = incidence * variance  # M S, F bones J
     y = x
     for _ in range(_STEPS):
         vectors = incidence @ y  # F bones 3
@@ -103,13 +122,7 @@ def with_lengths(
         excess = lengths[..., 0] - lengths_mm + ((incidence @ (x - y)) * directions).sum(-1)
         force = np.linalg.solve(gram, excess[..., None])
         y = x - giving.swapaxes(1, 2) @ (force * directions)
-    return _rebuilt(y, lengths_mm, skeleton).reshape(joints_mm.shape).astype(joints_mm.dtype)
-
-
-def mirrored_bones(skeleton: Skeleton) -> Int[ndarray, " bones"]:
-    """For each bone the place of its partner on the other side; itself in the middle."""
-    place = {joint: bone for bone, (joint, _) in enumerate(skeleton.bones)}
-    return np.array([place[int(skeleton.mirror[joint])] for joint, _ in skeleton.bones])
+    return y
 
 
 def _variance(

@@ -2,8 +2,8 @@
 
 A frame alone places the root well across the line of sight and badly along it: depth comes from the size of the
 person, so an error of 1 % in size is 4 cm at 4 m. The smoother knows that: it weighs every frame by the full 3x3
-information of its fit, so it follows jumps and steps across the view closely while it averages depth over a second.
-Frames that disagree with the path (a swap of left and right, a wrong joint) lose weight, and gaps are bridged.
+information of its fit, so it follows jumps and steps across the view closely while it averages depth over half a
+second. Frames that disagree with the path (a swap of left and right, a wrong joint) lose weight, and gaps are bridged.
 """
 
 import numpy as np
