@@ -1,4 +1,5 @@
 import csv
+import json
 import os
 import signal
 import sys
@@ -9,11 +10,16 @@ import pytest
 import torch
 from tests.motion import PLAIN, clip_row, write_set
 
-from dreampose3d.data.windows import UNLABELLED, WindowConfig
+from dreampose3d.data.mocap import read_mocap
+from dreampose3d.data.windows import UNLABELLED, MotionBank, WindowConfig
+from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.model.weights import load_weights
+from dreampose3d.skeleton import H36M_17
 from dreampose3d.training import feed as feeding
 from dreampose3d.training import trainer as module
 from dreampose3d.training.config import Phase, TrainConfig
+from dreampose3d.training.loss import total_loss
+from dreampose3d.training.start import fresh_model
 from dreampose3d.training.trainer import Run, train
 from dreampose3d.training.validation import measure
 
@@ -84,6 +90,60 @@ def test_equal_seeds_train_equal_weights(config):
     assert not all(torch.equal(value, other[name]) for name, value in weights(config).items())
 
 
+def plain_loop(config):
+    """A run as one reads it in a textbook, in fp32 with AdamW: its losses, and its averaged weights."""
+    torch.manual_seed(config.seed)
+    model = fresh_model(config)
+    labels = model.config.labels
+    bank = MotionBank(read_mocap(config.data[0]), labels)
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    decays = [name for name, p in trained.items() if name.endswith("weight") and p.ndim >= 2]
+    groups = [
+        {"params": [trained[name] for name in sorted(decays)], "weight_decay": config.weight_decay},
+        {"params": [p for name, p in trained.items() if name not in decays], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, betas=config.betas, fused=True)
+    ema, alpha_bar, found = {name: p.detach().clone() for name, p in trained.items()}, cosine_alpha_bar(1000), []
+    for step in range(config.steps):
+        if step == 2:
+            model.decoder.start_hallucinating()
+        phase, poses = config.phase(step), 1 if step < 2 else 3
+        draw = torch.Generator().manual_seed(1_000_003 * config.seed + step)
+        batch = feeding.make_batch(bank, phase.batch, phase.frames, poses, config.windows, draw)
+        t = torch.randint(1000, (phase.batch,), generator=draw)
+        t = torch.where(torch.rand(phase.batch, generator=draw) < config.at_pure_noise, 999, t)
+        x_0 = batch.target[:, :, poses // 2]
+        x_t = q_sample(x_0, t, torch.randn(x_0.shape, generator=draw), alpha_bar)
+        prompt = None
+        if float(torch.rand((), generator=draw)) < phase.prompt:
+            prompt = model.read_intent(batch.observed, batch.time_s, batch.valid)
+        seen = (x_t, batch.observed, t, prompt, batch.time_s, batch.valid, batch.view)
+        pred = model(*seen)[:, :, None] if poses == 1 else model.hallucinate(*seen)
+        logits = None if prompt is None else model.prompt.intent_logits(prompt.text_feature)
+        loss = total_loss(
+            pred, batch.target, batch.target_valid, logits, batch.label, H36M_17, config.lambda_act, config.lambda_bone
+        ).total
+        optimizer.zero_grad()
+        for group in optimizer.param_groups:
+            group["lr"] = config.rate_at(step)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(list(trained.values()), config.clip_norm)
+        optimizer.step()
+        for name, p in trained.items():
+            ema[name].lerp_(p.detach(), 1 - min(config.ema, (1 + step) / (10 + step)))
+        found.append(float(loss.detach()))
+    return found, ema
+
+
+def test_the_engine_does_what_a_plain_loop_does_to_the_last_bit(config):
+    config = replace(config, optimizer="adamw")
+    run = Run.start(config, quiet)
+    run.go(quiet)
+    found, ema = plain_loop(config)
+    assert [float(row["total"]) for row in rows(config)] == found
+    assert all(torch.equal(run.ema[name], value) for name, value in ema.items())
+
+
 def train_whole(config):
     """The same run in one go, in another folder."""
     whole = replace(config, out=config.out.with_name("whole"))
@@ -91,26 +151,29 @@ def train_whole(config):
     return whole
 
 
-def stop_at(step, run_step):
+def stop_at(step, run_step, number=signal.SIGINT):
     """As `Run.train_step`, but Ctrl-C is pressed in the middle of that step."""
 
     def train_step(self):
         losses = run_step(self)
         if self.step == step:
-            os.kill(os.getpid(), signal.SIGINT)  # after the update, before the step is counted
+            os.kill(os.getpid(), number)  # after the update, before the step is counted
         return losses
 
     return train_step
 
 
-@pytest.mark.parametrize(("step", "optimizer"), [(0, "muon"), (3, "adamw"), (6, "muon")])
-def test_a_run_goes_on_to_the_last_bit(config, monkeypatch, step, optimizer):
-    """Ctrl-C in either stage and either phase, in the middle of a step: the same losses and weights as in one go."""
+@pytest.mark.parametrize(
+    ("step", "optimizer", "number"),
+    [(0, "muon", signal.SIGINT), (3, "adamw", signal.SIGTERM), (6, "muon", signal.SIGINT)],
+)
+def test_a_run_goes_on_to_the_last_bit(config, monkeypatch, step, optimizer, number):
+    """Ctrl-C (or SIGTERM) in either stage and either phase, in mid-step: the same losses and weights as in one go."""
     config = replace(config, optimizer=optimizer)
     whole = train_whole(config)
     said = []
     with monkeypatch.context() as patch:
-        patch.setattr(Run, "train_step", stop_at(step, Run.train_step))
+        patch.setattr(Run, "train_step", stop_at(step, Run.train_step, number))
         train(config, said.append)
     assert f"stopped at step {step + 1} of 8; the same command goes on from here" in said[-1]
     assert len(rows(config)) == step + 1
@@ -120,6 +183,21 @@ def test_a_run_goes_on_to_the_last_bit(config, monkeypatch, step, optimizer):
     assert rows(config) == rows(whole)
     finished, once = weights(config), weights(whole)
     assert all(torch.equal(value, once[name]) for name, value in finished.items())
+
+
+def test_a_run_of_an_older_version_goes_on(config, monkeypatch):
+    """Its checkpoint lacks the options that came later, and has one that is gone."""
+    whole = train_whole(config)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", stop_at(3, Run.train_step))
+        train(config, quiet)
+    saved = torch.load(config.out / "checkpoint.pt", weights_only=True)
+    options = json.loads(saved["config"])
+    later = {"accumulate", "own_guess"}
+    saved["config"] = json.dumps({key: options[key] for key in options if key not in later} | {"minutes": None})
+    torch.save(saved, config.out / "checkpoint.pt")
+    train(config, quiet)
+    assert rows(config) == rows(whole)
 
 
 def test_a_run_begins_with_the_weights_it_is_given(config, tmp_path):
