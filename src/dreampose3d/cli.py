@@ -17,13 +17,15 @@ from dreampose3d.commands.fetch import fetch
 from dreampose3d.commands.figure import figure
 from dreampose3d.commands.info import info
 from dreampose3d.commands.lift import lift
+from dreampose3d.commands.report import report
 from dreampose3d.commands.train import train
 from dreampose3d.commands.view import view
 
 USER_ERROR, INTERRUPTED = 2, 130
 
 COMMANDS: dict[str, Callable[..., None]] = {
-    command.__name__: command for command in (lift, export, view, evaluate, data, train, ablate, figure, info, fetch)
+    command.__name__: command
+    for command in (lift, view, report, export, evaluate, data, train, ablate, figure, info, fetch)
 }
 
 

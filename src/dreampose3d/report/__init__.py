@@ -1,0 +1,1 @@
+"""One page for a coach: what happened, angles, speeds, how sure it is, and what one camera cannot see."""
