@@ -44,6 +44,8 @@ _FLIGHT_S = (0.22, 1.2)  # a runner is in the air for up to 0.2
 _FALLING = (0.5, 1.5)  # of gravity
 _LANDING_S = 0.15  # feet that come down so shortly before or after one belong to it
 
+_LEAST_STEP = 0.1  # of height: a foot set down nearer has not gone anywhere
+
 _MOST_PEAKS, _APART_S = 4, 0.4
 
 
@@ -84,6 +86,7 @@ class Happened:
     pitch: PitchEvents | None
     contacts: tuple[Contact, ...]
     strides: tuple[Stride, ...]
+    """Of feet that got somewhere, jumps left out."""
     jumps: tuple[Jump, ...]
 
 
@@ -117,7 +120,8 @@ def what_happens(
     found = contacts(joints, stands, skeleton)
     pitch = None if kind == "motion" else _pitch(joints, time_s, skeleton, up, height, kind, throws, seen_mm)
     moments = _of_pitch(pitch) if pitch else _of_feet(found, jumps, time_s) or _peaks(joints, time_s, skeleton)
-    return Happened(moments, pitch, tuple(found), tuple(strides(found, time_s, up, height)), tuple(jumps))
+    steps = [stride for stride in strides(found, time_s, up, height) if _steps(stride, jumps)]
+    return Happened(moments, pitch, tuple(found), tuple(steps), tuple(jumps))
 
 
 def what_happens_in(motion: LiftedMotion, kind: Kind = "auto", throws: Side | None = None) -> Happened:
@@ -211,6 +215,12 @@ def _in_air(jumps: Sequence[Jump], time_s: Float[ndarray, " N"]) -> Bool[ndarray
     for jump in jumps:
         air |= (time_s > jump.takeoff_s) & (time_s < jump.landing_s)
     return air
+
+
+def _steps(stride: Stride, jumps: Sequence[Jump]) -> bool:
+    """Whether the foot got anywhere, other than through the air."""
+    flown = any(stride.start_s <= jump.takeoff_s and jump.landing_s <= stride.stop_s + _LANDING_S for jump in jumps)
+    return stride.length_percent_of_height >= 100 * _LEAST_STEP and not flown
 
 
 def _of_pitch(events: PitchEvents) -> tuple[Moment, ...]:

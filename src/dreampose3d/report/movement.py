@@ -19,6 +19,7 @@ from dreampose3d.report.subject import Subject
 
 CALM_HZ = 14.0
 """Speeds are drawn below this; peaks are told above it, too."""
+_CAUTION = "Lifted from one camera: compare times, trunk, stride and lead leg; do not read the throwing arm off it."
 _CHARTED = ("wrist", "elbow", "ankle", "knee")
 _SINGLE = ("pelvis", "head")
 
@@ -113,8 +114,9 @@ def measures_of(subject: Subject, events: PitchEvents) -> list[Measure]:
     return pitch_measures(subject.joints_mm, subject.time_s, subject.skeleton, subject.up, events, subject.height_mm)
 
 
-def pitch_section(measures: Sequence[Measure]) -> Markup:
+def pitch_section(subject: Subject, events: PitchEvents) -> Markup:
     """Posture at three events, and the peaks on the way."""
+    measures = measures_of(subject, events)
     whens = list(dict.fromkeys(m.when for m in measures if m.name in POSTURE))
     value = {(m.name, m.when): m.value for m in measures}
     posture = [(name, *(figure(value[name, when]) for when in whens)) for name in POSTURE]
@@ -123,7 +125,9 @@ def pitch_section(measures: Sequence[Measure]) -> Markup:
         for m in measures
         if m.name not in POSTURE
     ]
+    caution = [] if subject.lifted is None else [tag("p", tag("strong", _CAUTION))]
     return joined(
+        *caution,
         table("Posture at the events, degrees", ("", *whens), posture),
         table("Stride and peaks", ("measure", "value", "unit", "when", "at, s"), rest),
     )

@@ -95,7 +95,7 @@ def _sections(subject: Subject, happened: Happened) -> list[tuple[str, str, Mark
     moments = pictured(happened, subject)
     sections = [("moments", "Moments", _moment_section(subject, happened, moments))]
     if happened.pitch is not None:
-        sections.append(("pitch", "The pitch", pitch_section(measures_of(subject, happened.pitch))))
+        sections.append(("pitch", "The pitch", pitch_section(subject, happened.pitch)))
     elif steps := step_section(subject, happened):
         sections.append(("steps", "Steps and jumps", steps))
     sections.append(("angles", "Joint angles", angle_section(subject, moments)))
@@ -213,7 +213,7 @@ def _limit_section(told: Sequence[tuple[str, str]]) -> Markup:
 
 def _origin_section(subject: Subject) -> Markup:
     """What a second run needs, and how the events were found."""
-    rows = [("frames", f"{len(subject.time_s)}"), ("skeleton", subject.skeleton.name)]
+    rows = [("dreampose3d", __version__), ("frames", f"{len(subject.time_s)}"), ("skeleton", subject.skeleton.name)]
     if (motion := subject.lifted) is not None:
         meta, camera = motion.meta, motion.camera
         options = ", ".join(f"{name} {value}" for name, value in meta.get("options", {}).items())
