@@ -111,15 +111,22 @@ def common_frames(lengths: list[int]) -> tuple[range, ...]:
 
 
 def triangulate(views: list[View]) -> Reference:
+    """The person on the frames that all views show."""
+    frames = common_frames([len(view.keypoints_px) for view in views])
+    seen = [tuple(array[list(own)] for array in view.in_h36m()) for view, own in zip(views, frames, strict=True)]
+    keypoints, confidence = np.stack([k for k, _ in seen]), np.stack([c for _, c in seen])
+    return Reference(meet(views, keypoints, confidence), keypoints, confidence, frames)
+
+
+def meet(
+    views: list[View], keypoints_px: Float[ndarray, "4 F J 2"], confidence: Float[ndarray, "4 F J"]
+) -> Float[ndarray, "F J 3"]:
     """Each joint where the views' rays meet: the linear least squares of X x (R|t) rays, weighted by confidence.
 
     Source: Hartley & Zisserman 2004, 12.2 (inhomogeneous), on undistorted rays.
     """
-    frames = common_frames([len(view.keypoints_px) for view in views])
-    seen = [tuple(array[list(own)] for array in view.in_h36m()) for view, own in zip(views, frames, strict=True)]
-    keypoints, confidence = np.stack([k for k, _ in seen]), np.stack([c for _, c in seen])
     rows, targets = [], []
-    for view, pixels, weight in zip(views, keypoints, confidence, strict=True):
+    for view, pixels, weight in zip(views, keypoints_px, confidence, strict=True):
         rays = view.camera.rays(torch.from_numpy(pixels).double()).numpy()
         rotation = np.array(view.camera.rotation)
         for axis in (0, 1):  # ray * depth = coordinate, both linear in the point
@@ -128,8 +135,8 @@ def triangulate(views: list[View]) -> Reference:
             targets.append(row @ np.array(view.camera.position_mm))
     A, b = np.stack(rows, -2), np.stack(targets, -1)
     transposed = A.swapaxes(-1, -2)
-    joints = np.linalg.solve(transposed @ A, transposed @ b[..., None])[..., 0]
-    return Reference(joints, keypoints, confidence, frames)
+    joints: ndarray = np.linalg.solve(transposed @ A, transposed @ b[..., None])[..., 0]
+    return joints
 
 
 def residuals_px(reference: Reference, views: list[View]) -> Float[ndarray, "4 F J 2"]:

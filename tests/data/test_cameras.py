@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.motion import walker
 
-from dreampose3d.data.cameras import VirtualCameras, film, look_at
+from dreampose3d.data.cameras import VirtualCameras, film, look_at, wild_cameras
 from dreampose3d.skeleton import H36M_17
 
 PLAIN = VirtualCameras(steep=0, off_axis_degrees=(0, 0), roll_degrees=0, panning=0, elevation_degrees=(10, 0))
@@ -105,3 +105,26 @@ def test_the_same_seed_is_the_same_camera(joints):
     assert torch.equal(film(joints, generator(3)), film(joints, generator(3)))
     assert not torch.equal(film(joints, generator(3)), film(joints, generator(4)))
     assert torch.equal(joints, before)
+
+
+def test_wild_cameras_go_from_selfies_to_tele_lenses():
+    """A standing person fills more than 60 degrees in a few windows, and less than 5 in a few others."""
+    many = torch.stack([torch.from_numpy(walker(2, seed=seed)) for seed in range(600)]).double()
+    filmed = film(many, generator(), wild_cameras())
+    rays = torch.nn.functional.normalize(filmed[:, 0], dim=-1)
+    extent = torch.rad2deg((rays[:, :, None] * rays[:, None]).sum(-1).clamp(-1, 1).acos()).amax((1, 2))
+    assert float(extent.max()) > 85
+    assert float(extent.min()) < 2
+    assert 0.05 < float((extent > 60).double().mean()) < 0.3
+    assert 0.03 < float((extent < 5).double().mean()) < 0.2
+    up = filmed[:, 0, H36M_17.index("thorax")] - filmed[:, 0, 0]
+    assert 0.003 < float((up[:, 1] > 0).double().mean()) < 0.1, "upside down, or seen from steeply above"
+    assert filmed.isfinite().all()
+
+
+def test_a_share_of_0_draws_nothing(joints):
+    """The default's cameras are those of before `tele` and `tilted`."""
+    plain = film(joints, generator(3), VirtualCameras())
+    assert torch.equal(plain, film(joints, generator(3), VirtualCameras(tele_m=(50, 60), tilted_degrees=90)))
+    assert not torch.equal(plain, film(joints, generator(3), VirtualCameras(tele=0.5)))
+    assert not torch.equal(plain, film(joints, generator(3), VirtualCameras(tilted=0.5)))

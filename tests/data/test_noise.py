@@ -4,7 +4,7 @@ import pytest
 import torch
 from tests.motion import walker
 
-from dreampose3d.data.noise import DetectorNoise, _Draw, add_detector_noise
+from dreampose3d.data.noise import DetectorNoise, JointFactors, _Draw, add_detector_noise, blazepose_noise
 from dreampose3d.skeleton import H36M_17, MPI_INF_3DHP_17
 
 J = H36M_17.index
@@ -170,3 +170,68 @@ def test_level_multiplies(points):
 def test_slow_noise_has_unit_variance_at_every_frame():
     slow = _Draw(generator(), torch.zeros(1)).slow(torch.full((8000,), 30.0), 0.25, 8000, 20)
     torch.testing.assert_close(slow.std(0), torch.ones(20), atol=0.05, rtol=0)
+
+
+def test_each_kind_of_joint_has_its_factor():
+    factors = JointFactors(hip=1, knee=2, ankle=3, shoulder=4, elbow=5, wrist=6, face=7, trunk=8)
+    found = dict(zip(H36M_17.joints, factors.of(H36M_17), strict=True))
+    assert [found[name] for name in ("pelvis", "spine", "thorax", "neck", "head")] == [8, 8, 8, 7, 7]
+    for kind, value in (("hip", 1), ("knee", 2), ("ankle", 3), ("shoulder", 4), ("elbow", 5), ("wrist", 6)):
+        assert found[f"left_{kind}"] == found[f"right_{kind}"] == value
+    assert dict(zip(MPI_INF_3DHP_17.joints, factors.of(MPI_INF_3DHP_17), strict=True))["head_top"] == 7
+
+
+def test_a_lapse_is_of_a_whole_limb_slow_and_told_by_confidence():
+    points = standing(400, 60)
+    noisy, confidence = add_detector_noise(points, 30.0, generator(), replace(QUIET, lapses=0.1, doubt=0))
+    moved = (noisy != points).any(-1)
+    for upper, lower in (("left_elbow", "left_wrist"), ("right_knee", "right_ankle")):
+        assert torch.equal(moved[..., J(upper)], moved[..., J(lower)])
+        assert float(moved[..., J(upper)].float().mean()) == pytest.approx(0.1, rel=0.2)
+    assert not moved[:, :, H36M_17.indices("left_hip", "right_shoulder", "head")].any()
+    assert (confidence[~moved] == 1).all()
+    assert float(confidence[moved].median()) < 0.3
+    error = (noisy - points)[..., J("left_wrist"), :] / size(points)[:, None, None]
+    inside = moved[:, 1:, J("left_wrist")] & moved[:, :-1, J("left_wrist")]
+    assert float(error[moved[..., J("left_wrist")]].std()) == pytest.approx(0.1, rel=0.15)
+    assert float(error.diff(dim=1)[inside].std()) < 0.04
+
+
+def test_a_files_confidence_may_say_nothing():
+    noisy, confidence = add_detector_noise(standing(), 50.0, generator(), replace(DetectorNoise(), blind=0.4))
+    seen = torch.where(confidence > 0, confidence, 1)
+    assert float((seen == 1).flatten(1).all(1).float().mean()) == pytest.approx(0.4, abs=0.1)
+    assert (confidence == 0).any()
+    assert not torch.equal(noisy, standing())
+
+
+def test_some_windows_have_many_gaps():
+    _, confidence = add_detector_noise(standing(), 50.0, generator(), replace(QUIET, gappy=0.5, doubt=0))
+    share = (confidence == 0).float().mean((1, 2))
+    assert float((share > 0).float().mean()) == pytest.approx(0.5, abs=0.1)
+    assert float(share[share > 0].mean()) == pytest.approx(0.2, abs=0.05)
+    assert float(share.max()) < 0.5
+    exact = add_detector_noise(standing(), 50.0, generator(), replace(QUIET, gappy=0.5, cropped=0.5), level=0.0)[1]
+    assert (exact == 1).all(), "exact 2D has no gaps"
+
+
+def test_an_edge_cuts_what_lies_beyond_it_and_never_the_hips():
+    points = standing()
+    _, confidence = add_detector_noise(points, 50.0, generator(), replace(QUIET, cropped=0.5, doubt=0))
+    cut = confidence == 0
+    assert float(cut.flatten(1).any(1).float().mean()) == pytest.approx(0.45, abs=0.12)
+    assert not cut[:, :, H36M_17.indices("pelvis", "left_hip", "right_hip")].any()
+    feet, head = (cut[:, 0, H36M_17.indices(*names)].any(1) for names in (("left_ankle", "right_ankle"), ("head",)))
+    assert not (feet & head).any(), "one edge at a time"
+    knees = cut[:, 0, H36M_17.indices("left_knee", "right_knee")].all(1) & feet
+    assert knees.any()
+
+
+def test_blazepose_is_noisier_than_nothing_and_keeps_the_default():
+    """The default is what `--input noisy` has always meant."""
+    new = ("lapses", "blind", "gappy", "cropped", "bias")
+    assert all(getattr(DetectorNoise(), name) == 0 for name in new)
+    assert all(getattr(blazepose_noise(), name) > 0 for name in new)
+    noisy, confidence = add_detector_noise(standing(), 60.0, generator(), replace(blazepose_noise(), cropped=0))
+    error = (noisy - standing()).norm(dim=-1) / size(standing())[0]
+    assert 0.03 < float(error[confidence > 0].median()) < 0.08

@@ -43,13 +43,13 @@ class VirtualCameras:
 
 
 def wild_cameras() -> VirtualCameras:
-    """From a selfie at arm's length (a person who fills 110 degrees) to a broadcast's tele lens (5 degrees) [ours].
+    """From a wide phone lens near the body (110 degrees) to a broadcast's tele lens (5 degrees and less) [ours].
 
-    A field of view is a distance here: at 1 m a standing person fills about 85 degrees, with an arm towards the lens
-    more; at 20 m 5 degrees. Beyond 20 m nothing changes but log s, so few windows go there.
+    A field of view is a distance here: at 0.8 m a standing person's joints fill about 90 degrees and the picture with
+    head and feet 110; at 20 m 5. Farther away nothing changes but log s, so few windows go there.
     """
     return VirtualCameras(
-        distance_m=(1.0, 12.0), margin_m=0.35, steep=0.25, steep_degrees=(-45.0, 75.0), off_axis_degrees=(30.0, 20.0),
+        distance_m=(0.8, 12.0), margin_m=0.35, steep=0.25, steep_degrees=(-45.0, 75.0), off_axis_degrees=(30.0, 20.0),
         roll_degrees=6.0, tele=0.1, tilted=0.05,
     )  # fmt: skip
 

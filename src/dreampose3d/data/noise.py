@@ -66,8 +66,13 @@ class DetectorNoise:
     factors: JointFactors = field(default_factory=JointFactors)
     """Of jitter and drift."""
     bias_factors: JointFactors = field(default_factory=JointFactors)
+    trust: float = 0.25
+    """The error at which confidence is down to 1 / e, in the person's sizes."""
     doubt: float = 0.3
     """By how much confidence may be lower than the error makes it."""
+    blind: float = 0.0
+    """Share of windows whose confidence is 1 wherever a joint is not missing, as that of files without one. 0 draws
+    nothing."""
     lapses: float = 0.0
     """Share of the frames in which a limb (elbow and wrist, knee and ankle) is guessed, as a hidden one is: off by a
     slow error of `lapse_size`, with a confidence that tells it; in runs of about `lapse_s`. 0 draws nothing."""
@@ -93,7 +98,7 @@ def blazepose_noise() -> DetectorNoise:
         bias_factors=JointFactors(
             hip=1.4, knee=1.2, ankle=1.1, shoulder=0.9, elbow=0.65, wrist=0.6, face=1.3, trunk=0.9
         ),
-        lapses=0.08, doubt=0.04, gappy=0.15, cropped=0.06,
+        lapses=0.1, lapse_size=0.07, trust=0.4, doubt=0.04, blind=0.1, gappy=0.15, cropped=0.06,
     )  # fmt: skip
 
 
@@ -151,15 +156,17 @@ def add_detector_noise(
         swapped = torch.where(swap[..., None, None], swapped[:, :, mirror], swapped)
 
     distance = (swapped - flat).norm(dim=-1) / size.clamp(min=1e-9)
-    confidence = torch.exp(-((distance / 0.25) ** 2)) * (
-        1 - noise.doubt * level.clamp(max=1) * draw.uniform(*shape) ** 2
-    )
+    doubt = noise.doubt * level.clamp(max=1) * draw.uniform(*shape) ** 2
+    confidence = torch.exp(-((distance / noise.trust) ** 2)) * (1 - doubt)
     lost = torch.stack(
         [draw.runs(noise.lost * level[:, 0], fps, noise.run_s, shape[0], shape[1]) for _ in skeleton.joints], -1
     )
     confidence = torch.where(lost, 0, confidence)
     if lapsed is not None:
-        confidence = torch.where(lapsed, confidence * draw.uniform(shape[0], 1, shape[2]), confidence)
+        confidence = torch.where(lapsed, confidence * draw.uniform(shape[0], 1, shape[2]) ** 2, confidence)
+    if noise.blind > 0:
+        sure = draw.happens(noise.blind, shape[0])[:, None, None] & (confidence > 0)
+        confidence = torch.where(sure, 1, confidence)
     if noise.gappy > 0:
         confidence = torch.where(_gaps(noise, level, fps, draw, shape), 0, confidence)
     if noise.cropped > 0:
