@@ -1,6 +1,7 @@
 """The paper's ablations: one switch each, resumable, as a table."""
 
 import json
+import operator
 import os
 import re
 import sys
@@ -12,10 +13,13 @@ from tests.data.test_clips import sequence
 from tests.motion import clip_row, write_set
 
 from dreampose3d.cli import main
+from dreampose3d.data.augment import as_recorded
 from dreampose3d.training import ablation as module
 from dreampose3d.training import feed as feeding
-from dreampose3d.training.ablation import MEASURES, TABLES, ablate, format_ablation
+from dreampose3d.training import unseen
+from dreampose3d.training.ablation import MEASURES, TABLES, ablate, changed, format_ablation
 from dreampose3d.training.config import BenchmarkConfig, Phase, TrainConfig
+from dreampose3d.training.recipes import RECIPES
 from dreampose3d.training.trainer import Run
 
 
@@ -135,10 +139,53 @@ def test_a_benchmark_is_ablated_on_whom_it_holds_out(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("number", TABLES)
 def test_every_switch_is_a_field_of_every_configuration(number):
-    for config in (TrainConfig(), BenchmarkConfig()):
+    for config in (RECIPES["mocap-wild"](),) if number == "data" else (TrainConfig(), BenchmarkConfig()):
         for variant in TABLES[number].variants:
-            replace(config, **variant.change)
+            changed(config, variant.change)
     assert sum(not variant.change for variant in TABLES[number].variants) == 1, "the full method once"
+
+
+def test_the_table_of_the_data_switches_off_what_the_recipe_has():
+    """Each row changes the recipe; together they leave nothing of the data engine but the recordings."""
+    config = RECIPES["mocap-wild"]()
+    first, *rows = TABLES["data"].variants
+    assert first.change == {}
+    for variant in rows:
+        less = changed(config, variant.change)
+        assert less != config
+        assert replace(less, windows=config.windows) == config, "only the windows differ"
+        for name in variant.change:
+            assert changed(less, {name: operator.attrgetter(name)(config)}) != less, "every switch was on"
+        config = less
+    assert replace(config.windows.pose, children=0.1, tilt_degrees=18, lean_degrees=12) == as_recorded()
+    assert config.windows.exact == 1
+
+
+def test_ingredients_are_measured_on_unseen_people_as_a_detector_sees_them(config, data, monkeypatch):
+    monkeypatch.setattr(unseen, "_WINDOWS", 4)
+    monkeypatch.setattr(unseen, "_BATCH", 4)
+    clips = [clip_row(5, split="test", frames=90), clip_row(6)]
+    strangers = write_set(config.out.parent / "strangers", clips)
+    monkeypatch.setitem(TABLES, "data", TABLES["data"]._replace(variants=TABLES["data"].variants[:2]))
+    result = ablate("data", config, (0,), quiet, (strangers,))
+    assert {path.parent.parent.name for path in config.out.glob("*/*/result.json")} == {
+        "full",
+        "pose.exchange_arms=0.0-pose.exchange_legs=0.0-pose.exchange_trunk=0.0",
+    }
+    for row in result["rows"]:
+        (found,) = row["seeds"]
+        assert found["strangers: val_mpjpe_mm"] > found["strangers: val_p_mpjpe_mm"] > 0
+    text = format_ablation(result)
+    assert "| strangers detected, MPJPE, mm | strangers detected, P-MPJPE, mm |" in text
+    monkeypatch.setattr(Run, "train_step", lambda *_: pytest.fail("trained again"))
+    assert ablate("data", config, (0,), quiet, (strangers,)) == result
+    plain = ablate("data", config, (0,), quiet)
+    assert set(plain["rows"][0]["seeds"][0]) == {"seed", *MEASURES}
+
+
+def test_a_benchmark_has_no_ingredients(tmp_path):
+    with pytest.raises(ValueError, match="table data is of motion capture: choose --preset mocap"):
+        ablate("data", BenchmarkConfig(data=(tmp_path,), out=tmp_path), (0,), quiet)
 
 
 def test_the_command_prints_the_table(data, tmp_path, monkeypatch, capsys):

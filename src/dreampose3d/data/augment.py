@@ -53,6 +53,15 @@ class PoseAugmentation:
     """Share of windows with exchanged or tilted parts that are drawn back into what joints can do (`anatomy`)."""
     invented: float = 0.0
     """Share of windows whose motion is invented (`procedural`). 0 draws nothing."""
+    mirror: float = 0.5
+    """Share of windows seen as in a mirror."""
+
+
+def as_recorded() -> PoseAugmentation:
+    """Nothing is changed."""
+    return PoseAugmentation(
+        0, 0, 0, tilt_limbs=0, lean=0, topple=0, bone_scale=0, body_scale=0, hip_scale=0, mirror=0
+    )  # fmt: skip
 
 
 def augment_poses(
@@ -61,7 +70,10 @@ def augment_poses(
     config: PoseAugmentation | None = None,
     skeleton: Skeleton = H36M_17,
 ) -> Float[Tensor, "B N J 3"]:
-    """Every ingredient in turn, then a mirror for half of the windows. World frame, z up, mm; the root's path stays."""
+    """Every ingredient in turn, a mirror last. World frame, z up, mm.
+
+    The root's path stays but for `people`, who have legs of their own, and for invented motion.
+    """
     config = config or PoseAugmentation()
     draw = _Chance(generator, joints_mm)
     bones = to_bones(joints_mm, skeleton)
@@ -80,7 +92,7 @@ def augment_poses(
     bones = turn_body(bones, draw, config)
     joints = from_bones(path, bones, skeleton)
     flipped = mirror_poses(joints, torch.from_numpy(skeleton.mirror).to(joints.device))
-    return torch.where(draw.share(0.5)[:, None, None, None], flipped, joints)
+    return torch.where(draw.share(config.mirror)[:, None, None, None], flipped, joints)
 
 
 def exchange_limbs(

@@ -1,4 +1,4 @@
-"""The paper's ablations, its Tables 5 to 10: everything as it is but for one switch, measured on people held out.
+"""The paper's ablations, its Tables 5 to 10, and one of our training data: everything equal but for one switch.
 
 Each run keeps a folder of its own, named after its switch and its seed: what is complete is not repeated, what was
 interrupted goes on, and tables share what they have in common.
@@ -8,7 +8,7 @@ import csv
 import json
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -17,9 +17,11 @@ from typing import Any, Literal, NamedTuple
 import torch
 
 from dreampose3d.files import atomic_write
-from dreampose3d.training.config import BenchmarkConfig, RunConfig
+from dreampose3d.training.config import BenchmarkConfig, RunConfig, TrainConfig
 from dreampose3d.training.record import plain, versions
 from dreampose3d.training.trainer import Report, Run
+from dreampose3d.training.unseen import detected_windows
+from dreampose3d.training.validation import measure
 
 
 class Variant(NamedTuple):
@@ -27,7 +29,7 @@ class Variant(NamedTuple):
 
     name: str
     change: dict[str, Any]
-    """The fields of the configuration that differ from the full method's."""
+    """The fields of the configuration that differ from the full method's; those of its parts with dots."""
     paper: str = ""
     """What the paper prints (Human3.6M, CPN; MPJPE / P-MPJPE, mm, to be read as J-Best of H = 20, K = 10)."""
 
@@ -39,8 +41,13 @@ class Ablation(NamedTuple):
     variants: tuple[Variant, ...]
 
 
+def _off(part: str, *shares: str) -> dict[str, float]:
+    """Shares of a part of the windows' configuration at 0."""
+    return {f"windows.{part}.{share}": 0.0 for share in shares}
+
+
 _FULL = "29.5 / 23.4"
-TABLES = {
+TABLES: dict[int | str, Ablation] = {
     5: Ablation(
         "Parts of the method",
         (
@@ -93,6 +100,31 @@ TABLES = {
             Variant("n denoisers with shared weights", {"imagine": "denoisers"}, "85.62 s"),
         ),
     ),
+    "data": Ablation(
+        "Ingredients of the training data",
+        (
+            Variant("full", {}),
+            Variant("without exchanged limbs", _off("pose", "exchange_arms", "exchange_legs", "exchange_trunk")),
+            Variant("without tilted parts", _off("pose", "tilt_limbs")),
+            Variant("without legal joints", _off("pose", "legal")),
+            Variant("without leaning and lying", _off("pose", "lean", "topple")),
+            Variant("without varied bones", _off("pose", "bone_scale", "body_scale", "hip_scale")),
+            Variant("without other people's bodies", _off("pose", "people")),
+            Variant("without invented motion", _off("pose", "invented")),
+            Variant("without the mirror", _off("pose", "mirror")),
+            Variant("without warped and reversed time", {"windows.warp": 0.0, "windows.reverse": 0.0}),
+            Variant(
+                "without near, far and tilted cameras",
+                {"windows.cameras.distance_m": (1.8, 10.0)} | _off("cameras", "tele", "tilted"),
+            ),
+            Variant("without low and high cameras", _off("cameras", "steep")),
+            Variant("without unknown cameras", _off("cameras", "unknown")),
+            Variant("without detectors' joints", {"windows.conventions": (1.0, 0.0, 0.0, 0.0)}),
+            Variant("without bias in the noise", _off("noise", "bias")),
+            Variant("without guessed limbs, gaps and edges", _off("noise", "lapses", "gappy", "cropped")),
+            Variant("without noise", {"windows.exact": 1.0}),
+        ),
+    ),
 }
 """What the paper does not explain is ours: Table 9's falloff replaces the weights of Eq. 6 by a drawing with these
 probabilities, so that both agree in the mean; Table 10's denoisers share all but a vector that says which neighbour
@@ -101,7 +133,7 @@ is meant, and only the centre's runs at inference."""
 _NEVER = 10**9
 """Steps between looks at the watched windows: the last step is looked at anyhow."""
 
-Number = Literal[5, 6, 7, 8, 9, 10]
+Table = Literal[5, 6, 7, 8, 9, 10, "data"]
 MEASURES = {
     "val_mpjpe_mm": ("MPJPE, mm", 1),
     "val_p_mpjpe_mm": ("P-MPJPE, mm", 1),
@@ -112,35 +144,40 @@ MEASURES = {
     "window_ms": ("lifting a window, ms", 1),
 }
 """What is measured of each run, its name for people, and its digits."""
+_ERRORS = ("val_mpjpe_mm", "val_p_mpjpe_mm")
 
 
-def ablate(number: Number, config: RunConfig, seeds: Sequence[int], report: Report = print) -> dict[str, Any] | None:
+def ablate(
+    number: Table, config: RunConfig, seeds: Sequence[int], report: Report = print, unseen: Sequence[Path] = ()
+) -> dict[str, Any] | None:
     """Train and measure a table's variants, or what of them is missing, and write table-<number>.json and .md.
 
     Errors are the last average's on the windows that the run watches (split val, or the subjects held out): H = 1,
     K = 1, no flip. Times are medians on this machine as it is, so mind what else runs on it.
 
     Args:
-        number: The paper's table.
+        number: The paper's table, or `data`.
         config: The full method's run; `out` becomes the parent of the runs' folders.
         seeds: One run of each variant for each.
         report: Told each run's progress.
+        unseen: Canonical sets whose split `test` is measured too, as `detected_windows` shows it.
 
     Returns:
         `rows`: name, the paper's figure, and what was measured with each seed; `title`, `conditions`, `versions`: ready
         for JSON. None if Ctrl-C was pressed; the same call goes on from there.
 
     Raises:
-        ValueError: If nobody is held out, or a folder holds a run with other options.
+        ValueError: If nobody is held out, a folder holds a run with other options, or the table is `data` and the run
+            is on a benchmark, whose windows have no ingredients.
     """
+    if number == "data" and not isinstance(config, TrainConfig):
+        raise ValueError("table data is of motion capture: choose --preset mocap, mocap-release or mocap-wild")
     table = TABLES[number]
     rows: list[dict[str, Any]] = [{"name": row.name, "paper": row.paper, "seeds": []} for row in table.variants]
     for seed, (variant, row) in product(seeds, zip(table.variants, rows, strict=True)):
         report(f"Table {number}, {variant.name}, seed {seed}")
-        run = replace(
-            config, out=config.out / _folder(variant, seed), seed=seed, validate_every=_NEVER, **variant.change
-        )
-        if (found := _result(run, report)) is None:
+        own = replace(config, out=config.out / _folder(variant, seed), seed=seed, validate_every=_NEVER)
+        if (found := _result(changed(own, variant.change), report, unseen)) is None:
             report("stopped; the same command goes on from here")
             return None
         row["seeds"].append({"seed": seed} | found)
@@ -158,22 +195,40 @@ def ablate(number: Number, config: RunConfig, seeds: Sequence[int], report: Repo
     return result
 
 
+def changed(config: Any, change: Mapping[str, Any]) -> Any:
+    """A configuration with other values of some fields, or of its parts' (`windows.pose.people`)."""
+    for name, value in change.items():
+        field, _, rest = name.partition(".")
+        part = changed(getattr(config, field), {rest: value}) if rest else value
+        config = replace(config, **{field: part})
+    return config
+
+
 def format_ablation(result: dict[str, Any]) -> str:
     """A table as Markdown: means over the seeds, +- their standard deviation where there are several."""
-    header = ["", "seeds", *(name for name, _ in MEASURES.values()), "the paper's"]
+    measures = MEASURES | {
+        key: (f"{key.rpartition(': ')[0]} detected, {name}", digits)
+        for key in result["rows"][0]["seeds"][0]
+        for end, (name, digits) in MEASURES.items()
+        if key.endswith(f": {end}")
+    }
+    header = ["", "seeds", *(name for name, _ in measures.values()), "the paper's"]
     lines = [f"Table {result['table']}. {result['title']}. {result['conditions']}", ""]
     lines += [_line(header), _line(["---", *["--:"] * (len(header) - 2), "---"])]
     for row in result["rows"]:
-        values = [_spread([found[key] for found in row["seeds"]], digits) for key, (_, digits) in MEASURES.items()]
+        values = [_spread([found[key] for found in row["seeds"]], digits) for key, (_, digits) in measures.items()]
         lines.append(_line([row["name"], str(len(row["seeds"])), *values, row["paper"]]))
     return "\n".join(lines) + "\n"
 
 
-def _result(config: RunConfig, report: Report) -> dict[str, float] | None:
+def _result(config: RunConfig, report: Report, unseen: Sequence[Path]) -> dict[str, float] | None:
     """What was measured of a run, now or before; None if it was stopped on the way."""
     path, options = config.out / "result.json", plain(config)
+    wanted = [f"{folder.name}: {name}" for folder in unseen for name in _ERRORS]
     if path.is_file() and (known := json.loads(path.read_text()))["config"] == options:
-        return known["measured"]  # type: ignore[no-any-return]
+        known = known["measured"]
+        if set(wanted) <= set(known):
+            return {name: known[name] for name in (*MEASURES, *wanted)}
     run = Run.start(config, report)
     if not any(True for _ in run.feed.watched(torch.Generator())):
         raise ValueError(
@@ -185,7 +240,7 @@ def _result(config: RunConfig, report: Report) -> dict[str, float] | None:
     if run.step < run.config.steps:
         return None
     run.export(calibrate=False)
-    measured = _measured(run)
+    measured = _unseen(run, unseen) | _measured(run)
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps({"config": options, "measured": measured}, indent=1))
     return measured
@@ -201,6 +256,16 @@ def _measured(run: Run) -> dict[str, float]:
         "window_ms": 1000 * _median_s(_lift_one(run)),
         "step_s": _median_s(run.train_step),  # last: it trains on
     }
+
+
+def _unseen(run: Run, folders: Sequence[Path]) -> dict[str, float]:
+    """Errors of the last average on sets that it was not trained on."""
+    found: dict[str, float] = {}
+    with run.averaged():
+        for folder in folders:
+            errors = measure(run.model, detected_windows(folder), torch.Generator().manual_seed(0))
+            found |= {f"{folder.name}: {name}": errors[name] for name in _ERRORS}
+    return found
 
 
 def _lift_one(run: Run) -> Callable[[], Any]:
@@ -229,7 +294,8 @@ def _median_s(work: Callable[[], Any], times: int = 5) -> float:
 
 
 def _folder(variant: Variant, seed: int) -> Path:
-    return Path("-".join(f"{key}={value}" for key, value in variant.change.items()) or "full") / str(seed)
+    names = (f"{key.removeprefix('windows.')}={value}".replace(" ", "") for key, value in variant.change.items())
+    return Path("-".join(names) or "full") / str(seed)
 
 
 def _conditions(config: RunConfig) -> str:
