@@ -34,7 +34,7 @@ def read_everyone(
     size_px: tuple[int, int] | None = None,
     skeleton: Skeleton | str | None = None,
 ) -> list[PoseSequence]:
-    """Read and check the 2D keypoints of everyone in a file: any of `FORMATS` (docs/formats-in.md), told by content.
+    """Read and check the 2D keypoints of everyone in a file: any of `FORMATS` (docs/files-in.md), told by content.
 
     People whom the file tells apart stay who they are; others are followed (`people.identities`), unless no frame shows
     two. A joint is missing where a coordinate is not finite, where its confidence is 0 or NaN, or, in a file without
@@ -87,11 +87,13 @@ def _identified(
     try:
         reader = next((known for known in FORMATS if known.recognises(file)), None)
         if reader is None:
-            raise ValueError(f"not a keypoint file that is known ({', '.join(known.NAME for known in FORMATS)})")
+            known = ", ".join(known.NAME for known in FORMATS)
+            raise ValueError(f"not a keypoint file that is known ({known}); docs/files-in.md says what each looks like")
         raw = reader.read(file)
         seen = _checked(path.stem, raw, fps, size_px, skeleton)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+        told = str(error)
+        raise ValueError(told if told.startswith(str(path)) else f"{path}: {told}") from error
     frames, places = seen.confidence.shape[:2]
     if raw.people is None and places > 1:
         return seen, identities(seen), ()
@@ -238,7 +240,7 @@ def _require_pixels(keypoints: Float[ndarray, "N P K 2"], size_px: tuple[int, in
         raise ValueError(
             f"expected keypoints in pixels of a {size_px[0]}x{size_px[1]} image, got values from "
             f"{np.nanmin(keypoints):.3g} to {np.nanmax(keypoints):.3g}, which look normalised; "
-            "if they run from 0 to 1, multiply x by the width and y by the height"
+            "if they run from 0 to 1, multiply x by the width and y by the height (OpenPose: --keypoint_scale 0)"
         )
 
 
@@ -285,4 +287,5 @@ def _array(value: Any, what: str, dtype: type[np.floating[Any]] = np.float32) ->
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"expected {what} as numbers, got {array.dtype.name}")
-    return array.astype(dtype)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite, which is missing
+        return array.astype(dtype)

@@ -70,15 +70,33 @@ def write_openpose(folder, points, order=lambda frame: (0, 1), ids=None, key="po
     return folder
 
 
-def write_alphapose(path, points, idx=None, skip=(), order=lambda frame: (0, 1), **changes):
-    """`alphapose-results.json` of a video, whose frames are called 0.jpg, 1.jpg, ..."""
-    results = [
+def alphapose(points, idx=None, skip=(), order=lambda frame: (0, 1)) -> list[dict]:
+    """AlphaPose's results of a video, whose frames are called 0.jpg, 1.jpg, ..."""
+    return [
         {"image_id": f"{frame}.jpg", "category_id": 1, "keypoints": flat(points[frame, p]), "score": 2.9,
-         "box": [0.0, 0.0, 9.0, 9.0], "idx": [0.0] if idx is None else idx[p]} | changes
+         "box": [0.0, 0.0, 9.0, 9.0], "idx": [0.0] if idx is None else idx[p]}
         for frame in range(len(points)) if frame not in skip for p in order(frame)
     ]  # fmt: skip
-    path.write_text(json.dumps(results))
+
+
+def write_alphapose(path, points, **layout):
+    """`alphapose-results.json`."""
+    path.write_text(json.dumps(alphapose(points, **layout)))
     return path
+
+
+def coco(points, joints, third=2) -> dict:
+    """COCO's annotations of a video's frames."""
+    images = [
+        {"id": 10 + f, "file_name": f"walk/{f:06d}.jpg", "width": SIZE[0], "height": SIZE[1]} for f in range(FRAMES)
+    ]
+    annotations = [
+        {"id": 100 * f + p, "image_id": 10 + f, "category_id": 1, "iscrowd": 0, "num_keypoints": len(joints),
+         "keypoints": flat(points[f, p], third)}
+        for f in range(FRAMES) for p in (0, 1)
+    ]  # fmt: skip
+    category = {"id": 1, "name": "person", "keypoints": list(joints), "skeleton": [[16, 14]]}
+    return {"info": {}, "images": images, "annotations": annotations, "categories": [category]}
 
 
 def mmpose_instances(points) -> list[dict]:
@@ -205,4 +223,16 @@ def write_videopose3d(path, clips, **metadata):
     } | metadata  # fmt: skip
     positions = {video: {"custom": [points.astype("float32")]} for video, points in clips.items()}
     np.savez_compressed(path, positions_2d=np.array(positions, object), metadata=np.array(told, object))
+    return path
+
+
+def write_csv(path, points, joints, separator=",", split="_", certain="confidence", people=("ann", "bob")):
+    """A row a frame and person, or without `people` a row a frame."""
+    header = [
+        "frame",
+        *(["person"] if people else []),
+        *(f"{j}{split}{c}" for j in joints for c in ("x", "y", certain)),
+    ]
+    rows = [[f, *people[p : p + 1], *flat(points[f, p])] for f in range(len(points)) for p in range(points.shape[1])]
+    path.write_text("".join(separator.join(map(str, row)) + "\n" for row in [header, *rows]))
     return path

@@ -149,6 +149,14 @@ def test_mmpose(tmp_path, name):
     assert_are(read(mmpose_files(tmp_path) / name), COCO, COCO_17)
 
 
+def test_mmposes_first_images_may_show_nobody(tmp_path):
+    folder = mmpose_files(tmp_path) / "images"
+    (folder / "img_000.json").write_text("[]")
+    people = read(folder)
+    assert len(people[0]) == FRAMES - 1
+    np.testing.assert_allclose(people[1].keypoints_px, COCO[1:, 1], atol=1e-3)
+
+
 def test_mmpose_track_ids_and_no_scores(tmp_path):
     frames = [{"frame_id": f, "instances": [{"keypoints": p.tolist(), "track_id": i} for i, p in enumerate(frame)]}
               for f, frame in enumerate(COCO)]  # fmt: skip
@@ -159,21 +167,8 @@ def test_mmpose_track_ids_and_no_scores(tmp_path):
     assert (people[0].confidence == 1).all()
 
 
-def coco(points=COCO, joints=COCO_17.joints, third=2, **changes):
-    images = [
-        {"id": 10 + f, "file_name": f"walk/{f:06d}.jpg", "width": SIZE[0], "height": SIZE[1]} for f in range(FRAMES)
-    ]
-    annotations = [
-        {"id": 100 * f + p, "image_id": 10 + f, "category_id": 1, "iscrowd": 0, "num_keypoints": len(joints),
-         "keypoints": tool.flat(points[f, p], third)} | changes
-        for f in range(FRAMES) for p in (0, 1)
-    ]  # fmt: skip
-    category = {"id": 1, "name": "person", "keypoints": list(joints), "skeleton": [[16, 14]]}
-    return {"info": {}, "images": images, "annotations": annotations, "categories": [category]}
-
-
 def test_coco_annotations_with_flags_and_the_size_of_the_images(tmp_path):
-    data = coco()
+    data = tool.coco(COCO, COCO_17.joints)
     data["annotations"][0]["keypoints"][:6] = [0, 0, 0, 640, 360, 1]
     data["annotations"].append({"id": 9, "image_id": 10, "category_id": 1, "iscrowd": 1, "keypoints": [0] * 51})
     data["annotations"].append({"id": 9, "image_id": 10, "category_id": 1, "num_keypoints": 0, "keypoints": [0] * 51})
@@ -185,9 +180,17 @@ def test_coco_annotations_with_flags_and_the_size_of_the_images(tmp_path):
     np.testing.assert_allclose(people[1].keypoints_px, COCO[:, 1], atol=1e-3)
 
 
+def test_coco_images_without_a_files_name_are_counted_by_their_ids(tmp_path):
+    data = tool.coco(COCO, COCO_17.joints)
+    for image in data["images"]:
+        del image["file_name"]
+    (tmp_path / "a.json").write_text(json.dumps(data))
+    assert_are(read(tmp_path / "a.json"), COCO, COCO_17)
+
+
 def test_coco_joints_go_by_the_categorys_names_and_people_by_track_id(tmp_path):
     order = np.random.default_rng(2).permutation(HALPE_26.num_joints)
-    data = coco(HALPE[:, :, order], [HALPE_26.joints[j] for j in order], third=0.75)
+    data = tool.coco(HALPE[:, :, order], [HALPE_26.joints[j] for j in order], third=0.75)
     for annotation in data["annotations"]:
         annotation["track_id"] = annotation["id"] % 100
     for frame, image in enumerate(data["images"]):
@@ -270,6 +273,16 @@ def test_deeplabcut_several_animals(tmp_path, write):
     assert people[0].confidence[3, 5] == 0
 
 
+def test_deeplabcut_points_without_a_likelihood_were_set_by_hand(tmp_path):
+    path = tool.write_dlc_csv(tmp_path / "a.csv", COCO[:, :1], COCO_17.joints)
+    lines = path.read_text().splitlines()
+    lines[3] = lines[3].replace(",0.75", ",", 1)
+    path.write_text("\n".join(lines))
+    person = read_keypoints(path, fps=FPS, size_px=SIZE)
+    assert person.confidence[0, :2].tolist() == [1, 0.75]
+    assert_are([person], COCO[:, :1], COCO_17)
+
+
 def test_deeplabcut_individuals_with_joints_of_their_own_and_one_never_seen(tmp_path):
     path = tool.write_dlc_csv(tmp_path / "a.csv", COCO, COCO_17.joints, PEOPLE)
     rows = [line.split(",") for line in path.read_text().splitlines()]
@@ -333,24 +346,16 @@ def test_videopose3d(tmp_path):
     assert_are([read_keypoints(path, fps=FPS)], COCO[:, :1], COCO_17)
 
 
-def csv(points=COCO, joints=COCO_17.joints, separator=",", split="_", certain="confidence", people=True):
-    header = ["frame", "person", *(f"{j}{split}{c}" for j in joints for c in ("x", "y", certain))]
-    rows = [[f, PEOPLE[p], *tool.flat(points[f, p])] for f in range(len(points)) for p in range(points.shape[1])]
-    lines = [separator.join(map(str, row if people else row[:1] + row[2:])) for row in [header, *rows]]
-    return "\n".join(lines) + "\n"
-
-
 @pytest.mark.parametrize("layout", [{}, {"separator": ";"}, {"separator": "\t", "split": " ", "certain": "likelihood"}])
 def test_csv(tmp_path, layout):
-    (tmp_path / "a.csv").write_text(csv(**layout))
-    people = read(tmp_path / "a.csv")
+    people = read(tool.write_csv(tmp_path / "a.csv", COCO, COCO_17.joints, **layout))
     assert_are(people, COCO, COCO_17)
     assert [person.subject for person in people] == ["ann", "bob"]
     np.testing.assert_allclose(people[0].confidence, 0.75)
 
 
 def test_csv_of_one_person_with_times(tmp_path):
-    lines = csv(COCO[:, :1], people=False).splitlines()
+    lines = tool.write_csv(tmp_path / "a.csv", COCO[:, :1], COCO_17.joints, people=()).read_text().splitlines()
     lines = [f"time,{lines[0]}", *(f"{f / FPS},{line}" for f, line in enumerate(lines[1:]))]
     (tmp_path / "a.csv").write_text("\n".join(lines))
     assert_are([read_keypoints(tmp_path / "a.csv", size_px=SIZE)], COCO[:, :1], COCO_17)
@@ -371,8 +376,7 @@ def test_sleaps_analysis_csv(tmp_path):
 def test_the_names_of_files_do_not_matter(tmp_path):
     for name, write in {"a.npz": tool.write_alphapose, "b.mp4.json": tool.write_alphapose}.items():
         assert_are(read(write(tmp_path / name, COCO, idx=(1, 2))), COCO, COCO_17)
-    (tmp_path / "c.trc").write_text(csv())
-    assert_are(read(tmp_path / "c.trc"), COCO, COCO_17)
+    assert_are(read(tool.write_csv(tmp_path / "c.trc", COCO, COCO_17.joints)), COCO, COCO_17)
 
 
 def test_a_given_skeleton_goes_before_the_number_of_joints(tmp_path):

@@ -29,8 +29,7 @@ def read(file: KeypointFile) -> RawKeypoints:
     people = [person for person in objects(file.json, "the file") if person.get("category_id", 1) == 1]
     untracked = not any(_identity(person) for person in people)
     images = {str(person.get("image_id")): None for person in people}
-    stems = [name.rpartition(".")[0] or name for name in images]
-    numbers = dict(zip(images, frame_numbers(stems), strict=True))
+    numbers = dict(zip(images, frame_numbers(images), strict=True))
     frames: dict[int, list[Person]] = {number: [] for number in numbers.values()}
     for person in people:
         image = str(person.get("image_id"))

@@ -30,28 +30,29 @@ def read(file: KeypointFile) -> RawKeypoints:
     images = objects(file.json["images"], "images")
     frames_of = _frames(images)
     frames: dict[int, list[Person]] = {number: [] for number in frames_of.values()}
-    categories: set[Any] = set()
+    categories: set[str] = set()
     for annotation in objects(file.json["annotations"], "annotations"):
         if annotation.get("iscrowd") or not annotation.get("num_keypoints", 1) or not annotation.get("keypoints"):
             continue
-        if annotation.get("image_id") not in frames_of:
-            raise ValueError(f"an annotation is of image {annotation.get('image_id')!r}, which images does not list")
-        categories.add(annotation.get("category_id"))
-        frames[frames_of[annotation["image_id"]]].append(_person(annotation))
+        image = str(annotation.get("image_id"))
+        if image not in frames_of:
+            raise ValueError(f"an annotation is of image {image}, which images does not list")
+        categories.add(str(annotation.get("category_id")))
+        frames[frames_of[image]].append(_person(annotation))
     joints = _joints(file.json.get("categories"), categories)
     return gathered(frames, joints=joints, counted=joints is None, size=_size(images))
 
 
-def _frames(images: list[dict[str, Any]]) -> dict[Any, int]:
+def _frames(images: list[dict[str, Any]]) -> dict[str, int]:
     """Each image's frame number, by its id: from `frame_id`, or from the files' names."""
-    videos = {image.get("video_id", image.get("vid_id")) for image in images}
+    videos = {str(image.get("video_id", image.get("vid_id"))) for image in images}
     if len(videos) > 1:
         raise ValueError(f"expected the images of one video, got {len(videos)} videos; write one a file")
     if all("frame_id" in image for image in images):
         found = [whole_number(image["frame_id"], "frame_id") for image in images]
     else:
-        found = frame_numbers([str(image.get("file_name", image.get("id"))).rpartition(".")[0] for image in images])
-    return dict(zip((image.get("id") for image in images), found, strict=True))
+        found = frame_numbers([str(image.get("file_name", image.get("id"))) for image in images])
+    return dict(zip((str(image.get("id")) for image in images), found, strict=True))
 
 
 def _person(annotation: dict[str, Any]) -> Person:
@@ -65,16 +66,16 @@ def _person(annotation: dict[str, Any]) -> Person:
     return Person(keypoints, third, identity)
 
 
-def _joints(categories: Any, used: set[Any]) -> list[str] | None:
+def _joints(categories: Any, used: set[str]) -> list[str] | None:
     for category in objects(categories or [], "categories"):
-        if category.get("id") in used and category.get("keypoints"):
-            return [str(name) for name in category["keypoints"]]
+        names = category.get("keypoints")
+        if str(category.get("id")) in used and isinstance(names, list) and names:
+            return [str(name) for name in names]
     return None
 
 
 def _size(images: list[dict[str, Any]]) -> tuple[Any, Any] | None:
-    sizes = {(image.get("width"), image.get("height")) for image in images}
-    if len(sizes) > 1:
-        raise ValueError(f"expected images of one size, as those of a video are, got {len(sizes)} sizes")
-    size = next(iter(sizes), (None, None))
-    return None if None in size else size
+    sizes = [(image.get("width"), image.get("height")) for image in images]
+    if any(size != sizes[0] for size in sizes):
+        raise ValueError(f"expected images of one size, as those of a video are, got {sizes[0]} and others")
+    return None if not sizes or None in sizes[0] else sizes[0]

@@ -5,7 +5,6 @@ read without pandas. The names of a table's columns are a pickle there: one that
 strings is refused.
 """
 
-import csv
 import io
 import pickle
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from dreampose3d.lifting.readers.hdf5 import opened, texts
-from dreampose3d.lifting.readers.raw import HDF5, KeypointFile, RawKeypoints
+from dreampose3d.lifting.readers.raw import HDF5, KeypointFile, RawKeypoints, csv_rows
 
 NAME = "DeepLabCut h5 or csv"
 _LEVELS = ("scorer", "individuals", "bodyparts", "coords")
@@ -57,7 +56,7 @@ def read(file: KeypointFile) -> RawKeypoints:
         place = people.index(column.get("individuals", "0")), joints.index(column["bodyparts"])
         if column["coords"] in ("x", "y", "likelihood"):
             points[:, *place, ("x", "y", "likelihood").index(column["coords"])] = values
-    confidence = points[..., 2] if "likelihood" in coords else None
+    confidence = np.nan_to_num(points[..., 2], nan=1.0) if "likelihood" in coords else None  # NaN: set by hand
     shown = [p for p in range(len(people)) if np.isfinite(points[:, p, :, :2]).any()]
     return RawKeypoints(
         points[:, shown, :, :2],
@@ -79,9 +78,11 @@ def _numbers(rows: Sequence[Any]) -> list[int]:
 
 
 def _read_csv(file: KeypointFile) -> _Table:
-    rows = [row for row in csv.reader(io.StringIO(file.text)) if row]
+    rows = csv_rows(file.text)
     header = [row for row in rows[:4] if row[0] in _LEVELS]
     body = rows[len(header) :]
+    if not body:
+        raise ValueError("expected a row a frame below its header, got none; analyse the video again")
     if len({len(row) for row in rows}) > 1:
         raise ValueError("its rows differ in length: it is cut off or was edited; write it again")
     try:
@@ -89,7 +90,7 @@ def _read_csv(file: KeypointFile) -> _Table:
     except ValueError as error:
         raise ValueError(f"expected numbers below the header: {error}") from None
     columns = list(zip(*(row[1:] for row in header), strict=True))
-    return _Table([row[0] for row in header], columns, [row[0] for row in body], values.reshape(len(body), -1))
+    return _Table([row[0] for row in header], columns, [row[0] for row in body], values)
 
 
 def _frame(data: Any) -> Any:
@@ -127,7 +128,7 @@ def _fixed(group: Any) -> _Table:
     return _Table(levels, list(zip(*columns, strict=True)), group["axis1"][()].tolist(), group["block0_values"][()])
 
 
-class _Plain(pickle.Unpickler):
+class _Plain(pickle._Unpickler):  # in Python: see `data/unpickle.py`
     def find_class(self, module: str, name: str) -> Any:
         raise ValueError(f"its column names ask for {module}.{name}, which could run code; write the table as csv")
 
@@ -135,5 +136,7 @@ class _Plain(pickle.Unpickler):
 def _plain_pickle(raw: bytes) -> Any:
     try:
         return _Plain(io.BytesIO(bytes(raw)), encoding="utf-8").load()
-    except (pickle.UnpicklingError, EOFError, IndexError, AttributeError) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # a damaged pickle may raise almost anything
         raise ValueError(f"its column names are damaged ({error}); write the table again, or as csv") from None

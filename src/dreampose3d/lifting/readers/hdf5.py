@@ -21,7 +21,7 @@ def opened(file: KeypointFile) -> Iterator[Any]:
     try:
         with h5py.File(file.path, "r") as data:
             yield data
-    except (OSError, KeyError, RuntimeError) as error:
+    except (OSError, LookupError, AttributeError, TypeError, RuntimeError) as error:  # h5py has no error of its own
         raise ValueError(f"the HDF5 file is damaged or cut off ({error}); copy or write it again") from error
 
 

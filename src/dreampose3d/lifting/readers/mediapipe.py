@@ -4,17 +4,22 @@ A list with one entry a frame, or an object with such a list (`frames`, `poses`,
 landmarks themselves (33 objects with x, y, visibility), or an object or a list of people that holds them.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from dreampose3d.lifting.readers.raw import KeypointFile, Person, RawKeypoints, gathered, numbers, whole_number
+from dreampose3d.skeleton import BLAZEPOSE_33
 
 NAME = "MediaPipe landmark JSON"
 _LISTS = ("frames", "poses", "results", "data", "pose_landmarks", "poseLandmarks", "landmarks")
 _LANDMARKS = ("pose_landmarks", "poseLandmarks", "landmarks", "landmark", "keypoints")
 _NUMBERS = ("frame", "frame_id", "frame_index", "frame_idx", "frame_number", "frameNumber", "frameIndex")
 _RATES = ("fps", "frame_rate", "frameRate")
+_AT_ORIGIN = 0.02
 _PIXELS_FROM = 5.0  # no landmark lies five image widths outside: such numbers were scaled to pixels
 
 
@@ -38,7 +43,8 @@ def read(file: KeypointFile) -> RawKeypoints:
             raise ValueError(f"frame {number} is there twice; keep one clip a file")
         frames[number] = [_person(landmarks, number) for landmarks in _people(frame)]
     raw = gathered(frames, counted=True, **_told(file.json), time_s=_times(listed))
-    return RawKeypoints(**{**vars(raw), "normalised": bool(np.nanmax(np.abs(raw.keypoints_px)) < _PIXELS_FROM)})
+    _require_image(raw.keypoints_px)
+    return replace(raw, normalised=bool(np.nanmax(np.abs(raw.keypoints_px), initial=0) < _PIXELS_FROM))
 
 
 def _listed(data: Any) -> list[Any]:
@@ -66,6 +72,14 @@ def _person(landmarks: list[Any], frame: int) -> Person:
     points = numbers([[landmark["x"], landmark["y"]] for landmark in landmarks], what)
     seen = [landmark.get("visibility", landmark.get("presence")) for landmark in landmarks]
     return Person(points, None if None in seen else numbers(seen, f"visibility in {what}"))
+
+
+def _require_image(points: Float[ndarray, "N P K 2"]) -> None:
+    """World landmarks are metres from the middle of the hips, which is their origin in every frame."""
+    if points.shape[2] == BLAZEPOSE_33.num_joints:
+        hips = points[:, :, BLAZEPOSE_33.indices("left_hip", "right_hip")].mean(2)
+        if np.nanmax(np.abs(hips), initial=0) < _AT_ORIGIN:
+            raise ValueError("expected landmarks in the image, got world landmarks: write down pose_landmarks instead")
 
 
 def _told(data: Any) -> dict[str, Any]:

@@ -60,7 +60,9 @@ def _people(instances: Any, frame: int) -> list[Person]:
 
 def _joints(data: Any) -> dict[str, Any]:
     """The names of the joints, which the demos write; else their number tells."""
-    names = data.get("meta_info", {}).get("keypoint_id2name") if isinstance(data, dict) else None
+    told = data.get("meta_info") if isinstance(data, dict) else None
+    names = told.get("keypoint_id2name") if isinstance(told, dict) else None
     if not isinstance(names, dict) or not names:
         return {"counted": True}
-    return {"joints": [str(names[key]) for key in sorted(names, key=int)]}
+    order = sorted(names, key=lambda key: whole_number(key, "a joint's number in keypoint_id2name"))
+    return {"joints": [str(names[key]) for key in order]}

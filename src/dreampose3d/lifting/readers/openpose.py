@@ -32,9 +32,7 @@ def read(file: KeypointFile) -> RawKeypoints:
         raise ValueError("this is one frame of OpenPose's JSON; give the folder that holds the frames of the clip")
     else:
         images = _by_image(file.json)
-        frames = dict(
-            zip(frame_numbers([name.rpartition(".")[0] or name for name in images]), images.values(), strict=True)
-        )
+        frames = dict(zip(frame_numbers(images), images.values(), strict=True))
     return gathered({number: _people(frame, number) for number, frame in frames.items()}, counted=True)
 
 

@@ -1,5 +1,7 @@
 """What a reader of keypoint files is, and what it hands over: what the file says, before anything is checked."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -103,15 +105,16 @@ class KeypointFile:
             ValueError: If the names do not count the frames of one clip.
         """
         paths = sorted(self.path.glob("*.json")) if self.path.is_dir() else []
-        numbers = frame_numbers([path.stem for path in paths])
+        numbers = frame_numbers([path.name for path in paths])
         return {number: KeypointFile(path) for number, path in sorted(zip(numbers, paths, strict=True))}
 
     @cached_property
     def first_frame(self) -> Any:
-        """The JSON of a file, or of the first file of a folder."""
+        """The JSON of a file, or of the first in a folder that is not empty: MMPose writes [] where it sees nobody."""
         if not self.path.is_dir():
             return self.json
-        return next((KeypointFile(path).json for path in sorted(self.path.glob("*.json"))), None)
+        frames = (KeypointFile(path).json for path in sorted(self.path.glob("*.json")))
+        return next((frame for frame in frames if frame), None)
 
 
 class Person(NamedTuple):
@@ -176,6 +179,18 @@ def flat_person(values: Any, what: str, identity: str | None = None) -> Person:
     return Person(points[:, :2], points[:, 2], identity)
 
 
+def csv_rows(text: str, delimiter: str = ",") -> list[list[str]]:
+    """The cells of each line that is not empty.
+
+    Raises:
+        ValueError: If it is no CSV.
+    """
+    try:
+        return [row for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+    except csv.Error as error:
+        raise ValueError(f"it is damaged ({error}); write it again") from None
+
+
 def numbers(values: Any, what: str) -> Float[ndarray, "..."]:
     """A list of numbers as an array; null is NaN.
 
@@ -214,12 +229,12 @@ def whole_number(value: Any, what: str) -> int:
 
 
 def frame_numbers(names: Iterable[str]) -> list[int]:
-    """The frame number in each name: the one group of digits in which the names differ, or the last.
+    """The frame number in each name, its ending aside: the one group of digits in which they differ, or the last.
 
     Raises:
         ValueError: If the names have no such group, or more than one: those of several clips.
     """
-    parts = [re.split(r"(\d+)", name) for name in names]
+    parts = [re.split(r"(\d+)", name.rpartition(".")[0] or name) for name in names]
     words = {tuple(part[::2]) for part in parts}
     if len(words) > 1:
         first, second = sorted("#".join(word) for word in words)[:2]

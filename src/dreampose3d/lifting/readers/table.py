@@ -4,15 +4,12 @@
 such a file. Further columns with a meaning are `frame`, `time` (seconds) and `person`; commas, semicolons or tabs.
 """
 
-import csv
-import io
 import re
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from dreampose3d.lifting.readers.raw import KeypointFile, Person, RawKeypoints, gathered, whole_number
+from dreampose3d.lifting.readers.raw import KeypointFile, Person, RawKeypoints, csv_rows, gathered, whole_number
 
 NAME = "CSV with <joint>_x, <joint>_y"
 _COLUMN = re.compile(r"(.+)[._ ](x|y|confidence|score|likelihood|visibility|c)", re.IGNORECASE)
@@ -32,7 +29,7 @@ class _Columns(NamedTuple):
 
 def recognises(file: KeypointFile) -> bool:
     """Whether its first line names columns for the x and y of some joints."""
-    return bool(_columns(next(_rows(file.text[:100_000]), [])).joints)
+    return any(_columns(header).joints for header in _rows(file.text.partition("\n")[0]))
 
 
 def read(file: KeypointFile) -> RawKeypoints:
@@ -54,9 +51,8 @@ def read(file: KeypointFile) -> RawKeypoints:
     return gathered(frames, joints=list(columns.joints), time_s=time_s)
 
 
-def _rows(text: str) -> Iterator[list[str]]:
-    first = text.partition("\n")[0]
-    return csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
+def _rows(text: str) -> list[list[str]]:
+    return csv_rows(text, max(",;\t", key=text.partition("\n")[0].count))
 
 
 def _columns(header: list[str]) -> _Columns:

@@ -23,18 +23,21 @@ def read(file: KeypointFile) -> RawKeypoints:
     markers = [name.strip() for name in lines[3][2:] if name.strip()]
     width = 2 + 3 * len(markers)
     rows = [line + [""] * (width - len(line)) for line in lines[5:] if line[0].strip()]
-    if not rows or any(len([cell for cell in row[width:] if cell.strip()]) for row in rows):
+    if not rows or any(cell.strip() for row in rows for cell in row[width:]):
         raise ValueError(f"expected a frame number, a time and x, y, z of {len(markers)} markers in each row")
     try:
         values = np.array([[float(cell.strip() or "nan") for cell in row[:width]] for row in rows])
+        rate, stated = (float(told.get(name) or "nan") for name in ("DataRate", "NumFrames"))
     except ValueError as error:
-        raise ValueError(f"expected numbers below the header: {error}") from None
+        raise ValueError(f"expected numbers below the header and for rate and frames in it: {error}") from None
+    if len(rows) < stated:
+        raise ValueError(f"it is cut off: the header counts {stated:g} frames, got {len(rows)}; write it again")
     points = values[:, 2:].reshape(len(values), len(markers), 3)
     _require_pixels(points)
     points[(points[..., :2] == 0).all(-1)] = np.nan
     return RawKeypoints(
         points[..., :2],
-        fps=float(told["DataRate"]) if told.get("DataRate") else None,
+        fps=rate if np.isfinite(rate) else None,
         time_s=values[:, 1],
         joints=markers,
     )
