@@ -154,8 +154,8 @@ def train_whole(config):
 def stop_at(step, run_step, number=signal.SIGINT):
     """As `Run.train_step`, but Ctrl-C is pressed in the middle of that step."""
 
-    def train_step(self):
-        losses = run_step(self)
+    def train_step(self, phase=None):
+        losses = run_step(self, phase)
         if self.step == step:
             os.kill(os.getpid(), number)  # after the update, before the step is counted
         return losses
@@ -357,18 +357,58 @@ def test_the_tower_stays_frozen_and_gains_do_not_decay(config):
     assert all(torch.equal(p, then) for p, then in zip(run.model.prompt.tower.parameters(), tower, strict=True))
 
 
-def test_minutes_become_steps_and_the_trial_leaves_no_trace(config, monkeypatch):
-    """Three seconds at what the clock says; the weights before training are those of a run by steps."""
+def test_a_budget_becomes_steps_and_the_trial_leaves_no_trace(config, monkeypatch):
+    """Ten seconds at what the clock says; the weights before training are those of a run by steps."""
     fresh = Run.start(replace(config, out=config.out.with_name("steps")), quiet)
     clock = iter(range(10**6))
     monkeypatch.setattr(module.time, "monotonic", lambda: float(next(clock)))  # a second each time it is asked
-    run = Run.start(replace(config, minutes=0.05), quiet)
-    assert run.config.steps == 18  # six trial steps a phase in "a second"
-    assert run.config.minutes is None
+    run = Run.start(replace(config, budget="25s"), quiet)
+    assert run.pace.costs == dict.fromkeys(config.phases, 0.5)  # two trial steps in "a second"
+    assert run.config.steps == (25 - 7 - 1) / (0.5 + 1 / 100) // 1
     assert run.step == 0
     for name, p in fresh.model.named_parameters():
         assert torch.equal(p, dict(run.model.named_parameters())[name])
     assert not any(optimizer.state for optimizer in run.optimizers)
+
+
+@pytest.mark.parametrize(("cost", "fewest", "most"), [(0.5, 30, 33), (3.0, 5, 7)])
+def test_a_run_that_turns_out_slower_or_faster_still_ends_with_its_budget(config, monkeypatch, cost, fewest, most):
+    """Steps seem to take a second in the trial; then they take another time. HPD's second stage begins once."""
+    now, begun = [0.0], []
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    one_step, price = Run.train_step, [1.0]
+
+    def train_step(self, phase=None):
+        now[0] += price[0]
+        return one_step(self, phase)
+
+    monkeypatch.setattr(Run, "train_step", train_step)
+    run = Run.start(replace(config, budget="22s"), quiet)
+    assert run.config.steps == 16, "six seconds were the trial's"
+    monkeypatch.setattr(run.model.decoder, "start_hallucinating", lambda: begun.append(run.step))
+    price[0] = cost
+    run.go(quiet)
+    assert fewest <= run.step == run.config.steps <= most
+    assert len(begun) == 1
+    assert len(rows(config)) == run.step
+    assert float(rows(config)[-1]["learning_rate"]) == pytest.approx(1e-5)
+
+
+def test_a_budget_covers_what_was_trained_before_an_interruption(config, monkeypatch):
+    config = replace(config, budget="1h", steps=8)
+    monkeypatch.setattr(Run, "fit", lambda self: None)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", stop_at(3, Run.train_step))
+        train(config, quiet, calibrate=False)
+    run = Run.start(config, quiet)
+    assert run.step == 4
+    assert run.seconds > torch.load(config.out / "checkpoint.pt", weights_only=True)["seconds"] > 0
+
+
+def test_a_budget_that_is_no_time_is_told_before_anything_is_done(config):
+    with pytest.raises(ValueError, match=r"expected a time such as 90s, 25m, 2h or 1h30m, got '25'"):
+        train(replace(config, budget="25"), quiet)
+    assert not config.out.exists()
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(config, monkeypatch):

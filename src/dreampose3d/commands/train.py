@@ -22,9 +22,12 @@ def train(*arguments: str) -> None:
     The other options are the fields of the preset's configuration, which needs torch: so they are parsed in here.
     Ctrl-C stops at a checkpoint, from which the same command goes on.
     """
+    from dreampose3d.training.engine import is_first
     from dreampose3d.training.trainer import train as run
 
-    print(run(parsed(arguments), report=say))
+    weights = run(parsed(arguments), report=say)
+    if is_first():
+        print(weights)
 
 
 def parsed(arguments: Sequence[str]) -> "RunConfig":

@@ -46,10 +46,10 @@ class RunConfig(ABC):
     vocabulary: str = "mocap"
     """The intents: mocap, h36m, 3dhp, pitching, or a file of that form (`data/vocabulary.json`)."""
     steps: int = 3400
-    minutes: float | None = None
-    """Wall-clock budget: overrides `steps` by what this machine does in that time."""
+    budget: str | None = None
+    """Wall-clock time for the training, such as 90s, 25m or 2h: overrides `steps` by what this machine does in it."""
     core_minutes: float | None = None
-    """The same in CPU time of all threads, whatever else runs on the machine: an equal budget for unequal models."""
+    """A budget in CPU time of all threads, whatever else runs on the machine: an equal one for unequal models."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "cpu"
     threads: int = 2
@@ -108,6 +108,11 @@ class RunConfig(ABC):
     @abstractmethod
     def trained_on(self) -> tuple[str, ...]:
         """Names of the data sets, for the weights' card."""
+
+    @property
+    def second_stage(self) -> int:
+        """The step from which on HPD decodes all n poses."""
+        return math.ceil(self.single_pose * self.steps)
 
     def phase(self, step: int) -> Phase:
         """The phase that a step belongs to."""

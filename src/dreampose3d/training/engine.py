@@ -93,6 +93,11 @@ def total(tensor: Tensor, fabric: "Fabric") -> Tensor:
     return tensor
 
 
+def from_first(number: int, fabric: "Fabric") -> int:
+    """The first process's number."""
+    return int(total(torch.tensor(number if is_first() else 0, device=fabric.device), fabric))
+
+
 @contextmanager
 def stops_wait() -> Iterator[Callable[[], bool]]:
     """Yield whether Ctrl-C was pressed or SIGTERM came: they end a run between steps, as half a step is not resumed."""

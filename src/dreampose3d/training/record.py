@@ -1,7 +1,9 @@
 """How a run is told apart from others: its configuration as plain values, and the versions it depends on."""
 
 import json
+import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,21 @@ def _moved(value: Any) -> Any:
     if isinstance(value, list):
         return [_moved(item) for item in value]
     return Path(value).name if isinstance(value, str) else value
+
+
+def hardware(processes: int) -> dict[str, Any]:
+    """What a run's speed depends on."""
+    names: list[str] = []
+    with suppress(OSError), open("/proc/cpuinfo") as lines:
+        names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    found: dict[str, Any] = {
+        "cpu": (names or [platform.processor() or platform.machine()])[0],
+        "cores": os.cpu_count(),
+        "processes": processes,
+    }
+    if torch.cuda.is_available():
+        found |= {"gpu": torch.cuda.get_device_name(), "gpu_gb": round(torch.cuda.mem_get_info()[1] / 1e9)}
+    return found
 
 
 def versions() -> dict[str, str]:

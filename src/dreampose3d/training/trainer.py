@@ -18,22 +18,25 @@ from dreampose3d.files import atomic_write
 from dreampose3d.model.dreampose import DreamPose3D
 from dreampose3d.model.weights import save_weights
 from dreampose3d.skeleton import skeleton_named
+from dreampose3d.training.budget import Pace, seconds_of
 from dreampose3d.training.config import Phase, RunConfig
 from dreampose3d.training.engine import (
     add_gradients,
     device_of,
     fabric_of,
+    from_first,
     is_first,
     same_everywhere,
     stops_wait,
     total,
 )
 from dreampose3d.training.feed import ClipFeed, Feed, feed_of
-from dreampose3d.training.log import Log
+from dreampose3d.training.log import Log, progress
 from dreampose3d.training.loss import Losses, imagined_weights, total_loss
 from dreampose3d.training.optimizers import optimizers_of
 from dreampose3d.training.parts import WHOLE, Part, split
-from dreampose3d.training.record import differences, plain, versions
+from dreampose3d.training.record import differences, hardware, plain, versions
+from dreampose3d.training.report import write_report
 from dreampose3d.training.start import begin_with, fresh_model
 from dreampose3d.training.validation import measure
 
@@ -41,7 +44,7 @@ Report = Callable[[str], None]
 
 
 def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) -> Path:
-    """Train, or go on with the run in `config.out`, and write its weights.
+    """Train, or go on with the run in `config.out`, and write its weights and a report of it (report.html).
 
     Args:
         config: The run.
@@ -56,6 +59,8 @@ def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) 
         ValueError: If the run folder belongs to another configuration.
     """
     report = report if is_first() else _silent
+    if config.budget is not None:
+        seconds_of(config.budget)  # is it one?
     run = Run.start(config, report)
     with suppress(KeyboardInterrupt):
         run.go(report)
@@ -66,7 +71,10 @@ def train(config: RunConfig, report: Report = print, *, calibrate: bool = True) 
         report(
             f"the weights are the average of step {run.best['step']}: {run.best['error']:.1f} mm on whom was held out"
         )
-    return run.export(calibrate)
+    weights = run.export(calibrate)
+    if is_first():
+        write_report(run.config, run.model.config)
+    return weights
 
 
 class Run:
@@ -87,10 +95,16 @@ class Run:
         self.best: dict[str, Any] = {}
         """Where held-out subjects choose: the average that did best on them, its `error`, `step` and `ema`."""
         self.step = 0
+        self.hallucinating = False
+        """Whether HPD's second stage has begun."""
+        self.seconds = 0.0
+        """That the run has taken up to now."""
+        self.pace = Pace({})
 
     @classmethod
     def start(cls, config: RunConfig, report: Report) -> "Run":
         """A new run, or the one that its folder holds."""
+        begun = time.monotonic()
         torch.set_num_threads(config.threads)
         torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
         torch.manual_seed(config.seed)
@@ -103,17 +117,21 @@ class Run:
         run = cls(config, model, feed)
         if (config.out / "checkpoint.pt").is_file():
             run.load()
+            run.seconds += time.monotonic() - begun
             report(f"going on from step {run.step} of {run.config.steps} in {config.out}")
             return run
         config.out.mkdir(parents=True, exist_ok=True)
-        if config.minutes is not None:
-            run.config = replace(config, steps=run.steps_in(60 * config.minutes, time.monotonic), minutes=None)
+        if config.budget is not None:
+            run.pace = run.trial(time.monotonic, 2)
+            run.seconds = time.monotonic() - begun
+            run.fit()
         elif config.core_minutes is not None:
-            steps = run.steps_in(60 * config.core_minutes, time.process_time)
+            steps = run.trial(time.process_time, 6).fitted(config, 0, 60 * config.core_minutes)
             run.config = replace(config, steps=steps, core_minutes=None)
         if is_first():
+            about = {"config": plain(run.config), "versions": versions(), "hardware": hardware(run.fabric.world_size)}
             with atomic_write(config.out / "config.json") as path:
-                path.write_text(json.dumps({"config": plain(run.config), "versions": versions()}, indent=1))
+                path.write_text(json.dumps(about, indent=1))
         parameters = sum(p.numel() for p in run.trained)
         report(f"{parameters / 1e6:.2f} M weights to train, {run.config.steps} steps, {feed.frames} frames")
         report(feed.choice)
@@ -121,22 +139,39 @@ class Run:
 
     def go(self, report: Report) -> None:
         """Train to the last step, or to the one in which Ctrl-C is pressed or SIGTERM comes."""
-        begun, first = time.monotonic(), self.step
+        before = time.monotonic() - self.seconds
         with Log(self.config.out if is_first() else None, self.step) as log, stops_wait() as told_to_stop:
             while self.step < self.config.steps and not self.agreed(told_to_stop()):
+                phase, begun = self.config.phase(self.step), time.monotonic()
                 losses = self.train_step()
+                self.pace.took(phase, time.monotonic() - begun)
                 self.step += 1
                 row: dict[str, float] = {"step": self.step, "learning_rate": self.config.rate_at(self.step)}
                 row |= zip(losses._fields, torch.stack(losses).tolist(), strict=True)
                 if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
                     row |= self.validate()
                 log.write(row)
+                self.seconds = time.monotonic() - before
                 if self.step % self.config.save_every == 0:
                     log.flush()
                     self.save()
                 if self.step % 50 == 0 or self.step == self.config.steps or "val_mpjpe_mm" in row:
-                    left = (time.monotonic() - begun) / (self.step - first) * (self.config.steps - self.step)
-                    report(_progress(row, self.config.steps, left))
+                    speed = self.pace.speed(self.model.config, phase)
+                    log.pace.write({"step": self.step, "seconds": self.seconds} | speed)
+                    report(
+                        progress(row, log.curve, self.config.steps, speed, self.pace.remaining(self.config, self.step))
+                    )
+                if self.step % max(1, self.config.steps // 20) == 0:
+                    self.fit()
+
+    def fit(self) -> None:
+        """Where time is the budget: as many steps as what is left of it has room for, if they are others by 3 %."""
+        if self.config.budget is not None and self.step < self.config.steps:
+            last_look = self.pace.between * self.config.validate_every
+            left = seconds_of(self.config.budget) - self.seconds - last_look
+            steps = from_first(self.pace.fitted(self.config, self.step, left), self.fabric)
+            if abs(steps - self.config.steps) > 0.03 * (self.config.steps - self.step):
+                self.config = replace(self.config, steps=steps)
 
     def agreed(self, told_to_stop: bool) -> bool:
         """Whether any process was told to stop: then all do, at the same step."""
@@ -145,10 +180,10 @@ class Run:
     def train_step(self, phase: Phase | None = None) -> Losses:
         """One update from one batch, both drawn from (seed, step); the phase is the step's unless given."""
         config, phase = self.config, phase or self.config.phase(self.step)
-        switch = math.ceil(config.single_pose * config.steps)
-        if self.step == switch:
+        if not self.hallucinating and self.step >= config.second_stage:
             self.model.decoder.start_hallucinating()
-        num_poses = config.num_poses if self.step >= switch else 1
+            self.hallucinating = True
+        num_poses = config.num_poses if self.hallucinating else 1
         generator = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
         batch = self.feed.batch(phase, self.step, num_poses, generator).to(self.device)
         for optimizer in self.optimizers:
@@ -251,20 +286,23 @@ class Run:
         """A context in which the model has its averaged weights."""
         return _Swapped(self.model, self.ema)
 
-    def steps_in(self, seconds: float, clock: Callable[[], float]) -> int:
-        """How many steps this machine takes in that time: a few of each phase are run on a copy of the state."""
-        state = _clone(self.state())
-        cost = 0.0
+    def trial(self, clock: Callable[[], float], times: int) -> Pace:
+        """What a step of each phase costs on this machine, and a look at who is held out; on a copy of the state."""
+        state, costs = _clone(self.state()), {}
         for phase in self.config.phases:
             self.step = self.config.steps  # with all n poses
             self.train_step(phase)
             begun = clock()
-            for _ in range(6):
+            for _ in range(times):
                 self.step += 1
                 self.train_step(phase)
-            cost += phase.share * (clock() - begun) / 6
+            costs[phase] = (clock() - begun) / times
+        begun = clock()
+        if self.config.budget is not None:
+            self.validate()
+        between = (clock() - begun) / self.config.validate_every
         self.restore(state)
-        return max(1, int(seconds / cost))
+        return Pace(costs, between)
 
     def state(self) -> dict[str, Any]:
         """All that the next step depends on beside the configuration."""
@@ -274,6 +312,8 @@ class Run:
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "best": self.best,
             "step": self.step,
+            "hallucinating": self.hallucinating,
+            "seconds": self.seconds,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -287,6 +327,8 @@ class Run:
             optimizer.load_state_dict(saved)
         self.best = state.get("best", {})
         self.step = state["step"]
+        self.hallucinating = state.get("hallucinating", self.step > self.config.second_stage)
+        self.seconds = state.get("seconds", 0.0)
 
     def save(self) -> None:
         """Write the checkpoint; the one before it stays until this one is whole."""
@@ -299,15 +341,15 @@ class Run:
         saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         ours = plain(self.config)
         theirs = plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
-        free = {"out", "minutes", "core_minutes", "threads", "device", "validate_every", "save_every", "accumulate"}
-        if self.config.minutes is not None or self.config.core_minutes is not None:
+        free = {"out", "budget", "core_minutes", "threads", "device", "validate_every", "save_every", "accumulate"}
+        if self.config.budget is not None or self.config.core_minutes is not None:
             free.add("steps")
         if differ := differences(ours, theirs, free):
             raise ValueError(
                 f"{self.config.out} holds another run, which differs in {', '.join(differ)}; "
                 "choose another --out, or give it the same options"
             )
-        self.config = replace(self.config, steps=theirs["steps"], minutes=None, core_minutes=None)
+        self.config = replace(self.config, steps=theirs["steps"], core_minutes=None)
         self.restore(saved)
 
     def export(self, calibrate: bool = True) -> Path:
@@ -360,11 +402,3 @@ def _clone(value: Any) -> Any:
 
 def _silent(_: str) -> None:
     """What the processes beside the first one have to say."""
-
-
-def _progress(row: dict[str, float], steps: int, seconds_left: float) -> str:
-    text = f"step {int(row['step']):6d}/{steps}  loss {row['total']:.4f}  pose {1000 * row['pose']:.1f} mm"
-    if "val_mpjpe_mm" in row:
-        text += f"  val MPJPE {row['val_mpjpe_mm']:.1f} mm  P-MPJPE {row['val_p_mpjpe_mm']:.1f} mm"
-        text += f"  intent {row['val_intent']:.2f}"
-    return f"{text}  {seconds_left / 60:.1f} min left"
