@@ -47,7 +47,7 @@ X, Y, Z = (1, 0, 0), (0, 1, 0), (0, 0, 1)
         ("left_wrist", -90, X), ("right_wrist", -90, X),  # elbows bent backwards
         ("left_ankle", -170, X),  # a heel through the thigh
         ("left_knee", -80, X), ("right_knee", -80, X),  # legs stretched far behind the body
-        ("right_knee", -100, Y),  # a leg straight out and higher
+        ("right_knee", -115, Y),  # a leg straight out and higher
         ("left_elbow", -120, X),  # an arm raised backwards
         ("neck", 90, X), ("neck", 70, Y), ("thorax", -80, Y), ("thorax", 90, Z),
     ],

@@ -144,7 +144,7 @@ def test_motion_stays_smooth():
     steps = []
     for fps in (50, 250):
         joints = torch.stack([torch.from_numpy(walker(fps, fps, seed=seed)) for seed in range(30)]).double()
-        made = augment_poses(joints, generator(), ALWAYS)
+        made = augment_poses(joints, generator(), ALWAYS, fps)
         steps.append(float((made - made[:, :, :1]).diff(dim=1).norm(dim=-1).max()))
     assert steps[1] < 0.3 * steps[0]
 
@@ -163,7 +163,7 @@ def test_rotations_are_scipys():
 
 
 def test_slow_angles_have_unit_variance_and_do_not_jump():
-    angles = _Chance(generator(), torch.zeros(4000, 1, 1, 3)).slow(30)
+    angles = _Chance(generator(), torch.zeros(4000, 30, 1, 3), 30.0).slow()
     assert angles.shape == (4000, 30, 3)
     assert float(angles.std()) == pytest.approx(1, abs=0.05)
     assert float(angles.diff(dim=1).abs().max()) < 1.2

@@ -16,7 +16,8 @@ def recorded():
 
 def invented(recorded, seed=0):
     generator = torch.Generator().manual_seed(seed)
-    return invent_motion(recorded, to_bones(recorded, H36M_17), generator, H36M_17)
+    time_s = (torch.arange(60) / 40).double().expand(len(recorded), 60)
+    return invent_motion(recorded, to_bones(recorded, H36M_17), time_s, generator, H36M_17)
 
 
 def test_invented_motion_has_the_windows_bones_and_only_legal_poses(recorded):
@@ -56,7 +57,7 @@ def test_left_is_left_and_faces_go_everywhere(recorded):
 
 
 def test_it_moves_as_people_do_and_smoothly(recorded):
-    """At 20 to 60 frames/s: peaks of a few m/s; a frame's change of speed is a small part of its speed."""
+    """At 40 frames/s: peaks of a few m/s; a frame's change of speed is a small part of its speed."""
     bones, _ = invented(recorded)
     joints = from_bones(torch.zeros(200, 60, 1, 3).double(), bones, H36M_17)
     step = joints.diff(dim=1).norm(dim=-1).amax((1, 2))

@@ -74,8 +74,8 @@ HUMAN = Limits(
         # neck: 45 to all sides; the chin adds to it
         Ball("neck", "shoulder", (0, 1, 0), 55, 50, 35, 35),
         Ball("head", "shoulder", (0, 1, 0), 75, 65, 45, 45),
-        # hip: flexion 120, extension 30, abduction 45 (more when bent), adduction 30 (more when bent)
-        Ball("knee", "hip", (0, -1, 0), 135, 45, 80, 50),
+        # hip: flexion 120, extension 30, abduction 45, adduction 30; bent, as in sitting cross-legged, twice that aside
+        Ball("knee", "hip", (0, -1, 0), 135, 45, 100, 60),
         # shoulder: flexion and abduction 180, extension 60, across the body 45 beyond straight ahead
         Ball("elbow", "shoulder", (1, -1, 1), 125, 85, 110, 95),
     ),

@@ -68,14 +68,16 @@ def augment_poses(
     joints_mm: Float[Tensor, "B N J 3"],
     generator: torch.Generator | None = None,
     config: PoseAugmentation | None = None,
+    fps: float | Float[Tensor, " B"] = 40.0,
     skeleton: Skeleton = H36M_17,
 ) -> Float[Tensor, "B N J 3"]:
     """Every ingredient in turn, a mirror last. World frame, z up, mm.
 
-    The root's path stays but for `people`, who have legs of their own, and for invented motion.
+    The root's path stays but for `people`, who have legs of their own, and for invented motion. The frame rate makes
+    what changes over time last as long at any rate.
     """
     config = config or PoseAugmentation()
-    draw = _Chance(generator, joints_mm)
+    draw = _Chance(generator, joints_mm, fps)
     bones = to_bones(joints_mm, skeleton)
     recorded, path = bones, joints_mm[:, :, skeleton.root, None]
     bones = exchange_limbs(joints_mm, bones, draw, config, skeleton)
@@ -86,7 +88,7 @@ def augment_poses(
     if config.people > 0:
         bones, path = resize_bodies(joints_mm, bones, config.people, config.children, generator, skeleton)
     if config.invented > 0:
-        invented, places = invent_motion(joints_mm, bones, generator, skeleton)
+        invented, places = invent_motion(joints_mm, bones, draw.time_s, generator, skeleton)
         chosen = draw.share(config.invented)[:, None, None, None]
         bones, path = torch.where(chosen, invented, bones), torch.where(chosen, places, path)
     bones = turn_body(bones, draw, config)
@@ -134,7 +136,7 @@ def tilt_parts(
         ("right_wrist", 1.0), ("left_knee", 0.9), ("right_knee", 0.9), ("left_ankle", 0.6), ("right_ankle", 0.6),
     ):  # fmt: skip
         part = list(skeleton.subtree(start))
-        axis_angle = strength * sigma * draw.slow(bones.shape[1]) * chosen[:, None, None]
+        axis_angle = strength * sigma * draw.slow() * chosen[:, None, None]
         bones = bones.clone()
         bones[:, :, part] = bones[:, :, part] @ rotation(axis_angle).transpose(-1, -2)
     return bones
@@ -179,8 +181,12 @@ def turn_body(bones: Float[Tensor, "B N J 3"], draw: "_Chance", config: PoseAugm
 class _Chance:
     """One generator's draws, in the batch's dtype."""
 
-    def __init__(self, generator: torch.Generator | None, like: Float[Tensor, "B N J 3"]) -> None:
+    def __init__(
+        self, generator: torch.Generator | None, like: Float[Tensor, "B N J 3"], fps: float | Float[Tensor, " B"] = 40.0
+    ) -> None:
         self.generator, self.batch, self.like = generator, len(like), like
+        rate = torch.as_tensor(fps, dtype=like.dtype, device=like.device).expand(self.batch)
+        self.time_s = torch.arange(like.shape[1], dtype=like.dtype, device=like.device) / rate[:, None]
 
     def normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, dtype=self.like.dtype, device=self.like.device)
@@ -191,8 +197,10 @@ class _Chance:
     def share(self, share: float) -> Bool[Tensor, " B"]:
         return self.uniform(self.batch) < share
 
-    def slow(self, frames: int) -> Float[Tensor, "B N 3"]:
-        """A constant and a sway of up to one period over the window, unit variance together."""
-        along = torch.linspace(0, 1, frames, device=self.like.device)
-        sway = 2 * math.pi * (along * self.uniform(self.batch, 1) + self.uniform(self.batch, 1))
-        return 0.85 * self.normal(self.batch, 1, 3) + 0.75 * sway.sin()[..., None] * self.normal(self.batch, 1, 3)
+    def slow(self) -> Float[Tensor, "B N 3"]:
+        """A constant and two sways, of up to 0.5 and 1.2 Hz; unit variance together."""
+        angle = 0.8 * self.normal(self.batch, 1, 3)
+        for hertz, size in ((0.5, 0.77), (1.2, 0.35)):
+            phase = hertz * self.time_s * self.uniform(self.batch, 1) + self.uniform(self.batch, 1)
+            angle = angle + size * (2 * math.pi * phase).sin()[..., None] * self.normal(self.batch, 1, 3)
+        return angle

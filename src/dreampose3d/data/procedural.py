@@ -45,6 +45,7 @@ FLOOR_MM = 80.0
 def invent_motion(
     recorded: Float[Tensor, "B N J 3"],
     bones: Float[Tensor, "B N J 3"],
+    time_s: Float[Tensor, "B N"],
     generator: torch.Generator | None,
     skeleton: Skeleton,
 ) -> tuple[Float[Tensor, "B N J 3"], Float[Tensor, "B N 1 3"]]:
@@ -53,13 +54,14 @@ def invent_motion(
     Args:
         recorded: Joints of the windows; they give the trunk's shape.
         bones: Their vectors from the parent; they give the lengths.
+        time_s: Of the frames.
         generator: Where randomness comes from.
         skeleton: The joints.
 
     Returns:
         New bones, and a path of the root on which the lowest joint stays near the floor (z = 0).
     """
-    smooth = _Smooth(bones, generator)
+    smooth = _Smooth(bones, time_s, generator)
     pelvis = _attitude(smooth)
     direction = torch.zeros_like(bones)
 
@@ -132,12 +134,12 @@ def _path(bones: Float[Tensor, "B N J 3"], smooth: "_Smooth", skeleton: Skeleton
 
 
 class _Smooth:
-    """Random processes over the windows of a batch, each window at a tempo of its own."""
+    """Random processes over the windows of a batch, each window with a vigour of its own."""
 
-    def __init__(self, like: Float[Tensor, "B N J 3"], generator: torch.Generator | None) -> None:
-        self.like, self.generator = like, generator
-        seconds = like.shape[1] / (20 + 40 * self.uniform(1))
-        self.time_s = torch.linspace(0, 1, like.shape[1], dtype=like.dtype, device=like.device) * seconds
+    def __init__(
+        self, like: Float[Tensor, "B N J 3"], time_s: Float[Tensor, "B N"], generator: torch.Generator | None
+    ) -> None:
+        self.like, self.time_s, self.generator = like, time_s, generator
         self.vigour = 0.15 + self.uniform(1)
 
     def normal(self, *shape: int) -> Tensor:

@@ -163,7 +163,7 @@ def make_batch(
     world = torch.where(backwards[:, None, None, None], world.flip(1), world)
     inside = torch.where(backwards[:, None], inside.flip(1), inside)
 
-    filmed = film(augment_poses(world, generator, config.pose), generator, config.cameras)
+    filmed = film(augment_poses(world, generator, config.pose, warped), generator, config.cameras)
     window = slice(reach, reach + frames)
     recorded = inside[:, window]
     valid = recorded & _shortened(uniform() < config.short, uniform(), uniform(), frames)
