@@ -37,7 +37,7 @@ def test_two_people_cross_and_stay_themselves():
 @pytest.mark.parametrize("fps", [12.5, 30.0, 60.0])
 @pytest.mark.parametrize("walkers", [2, 3, 4])
 def test_identities_survive_crossings(walkers, fps):
-    """`python -m benchmarks.people` measures the same over many more."""
+    """`python -m benchmarks.identities` measures the same over many more."""
     scores = []
     for seed in range(2):
         seen, true = crossing(seed, walkers, fps, seconds=6.0)

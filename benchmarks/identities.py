@@ -1,6 +1,6 @@
 """How well identities last: IDF1 on synthetic crossings of two to four walkers, with occlusions, misses and ghosts.
 
-python -m benchmarks.people
+python -m benchmarks.identities
 """
 
 import time
