@@ -48,7 +48,8 @@ def lift(
     each has a <name>_personNN.pose3d.npz and .json; the page and the overlay show them together.
 
     Args:
-        input: A video, or an npz file with keypoints_px (N, K, 2), fps, size and skeleton (docs/conventions.md).
+        input: A video, or 2D keypoints: a folder of OpenPose's, or a file of AlphaPose, MMPose, COCO, MediaPipe,
+            DeepLabCut, SLEAP, movement, Sports2D or VideoPose3D, csv, npz or npy (docs/files-in.md).
         out: The folder for the results.
         detector: What finds the 2D joints in a video.
         fps: Frames per second, where the file does not say or says it wrong.
@@ -71,8 +72,8 @@ def lift(
         overlap: Frames that neighbouring windows share.
         overlay: Write the overlay video.
         video: Carry the video in the page, small.
-        person: Follow everyone in a video, and take one by number (0 fills most of the clip), the largest, or all.
-            Without it one person is followed.
+        person: Of several people take one by number (0 fills most of the clip), the largest, or all. Without it a
+            video's one person is followed, and a keypoint file must hold one.
         height: The person's true height, metres: fixes the scale.
         smooth: Low-pass the motion, zero-phase, at this cut-off, Hz; it lowers peak speeds, and says by how much.
         bones: Keep the bones' lengths over the clip, or besides make them equal left and right.
