@@ -9,6 +9,7 @@ from dreampose3d.model.dreampose import (
     PRESETS,
     DreamPose3DConfig,
     TowerConfig,
+    base,
     build,
     empty_tower,
     paper,
@@ -127,7 +128,8 @@ def test_presets():
     assert (config.frames, config.width, config.depth, config.diffusion_steps) == (243, 512, 8, 1000)
     assert (config.tower.kind, config.camera, config.num_poses, config.mlp_ratio) == ("clip", "screen", 3, 2.0)
     assert small().camera == "any"
-    assert set(PRESETS) == {"paper", "small", "tiny"}
+    assert replace(base(), width=160, depth=4, heads=5) == small()
+    assert set(PRESETS) == {"paper", "base", "small", "tiny"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from dreampose3d.model.dreampose import PRESETS, build, paper, tiny
+from dreampose3d.model.dreampose import PRESETS, base, build, paper, small, tiny
 from dreampose3d.model.info import count_macs, count_parameters, describe, overview
 
 
@@ -12,6 +12,15 @@ def test_the_papers_denoiser_is_as_large_as_d3dps():
     trained = weights["denoiser"].trained + weights["decoder"].trained
     assert trained / 1e6 == pytest.approx(34.8, rel=0.1)
     assert (macs.denoiser + macs.decoder) / 1e9 == pytest.approx(147, rel=0.1)
+
+
+def test_base_keeps_within_its_bounds():
+    """At most 25 M trained weights, and 120 MB in half precision with the tower; small at most 40 MB."""
+    counted = {config: count_parameters(config).values() for config in (base(), small())}
+    assert 20e6 < sum(part.trained for part in counted[base()]) <= 25e6
+    megabytes = {config: 2e-6 * sum(part.trained + part.frozen for part in parts) for config, parts in counted.items()}
+    assert megabytes[base()] <= 120
+    assert megabytes[small()] <= 40
 
 
 @pytest.mark.parametrize("prompt", ["learned", "none"])
@@ -53,6 +62,7 @@ def test_without_a_prompt_it_costs_nothing():
 
 def test_describe_names_every_part():
     text = describe(tiny())
-    assert text.startswith("N 9, C 16, 2 + 2 blocks, 2 heads, n 3, T 1000, any camera, minilm text tower")
+    assert text.startswith("N 9, C 16, 2 + 2 blocks, 2 heads, n 3, T 1000, any camera, minilm text tower: ")
     assert [line.split()[0] for line in text.splitlines()[1:]] == ["part", "prompt", "tower", "denoiser", "decoder"]
+    assert "6 heads, n 3, T 1000, any camera, minilm text tower: 23.34 M weights to train" in overview()
     assert all(f"{name}: N " in overview() for name in PRESETS)

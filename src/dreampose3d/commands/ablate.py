@@ -15,7 +15,7 @@ def ablate(
     data: Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")],
     preset: Preset = "mocap",
     model: Annotated[
-        Literal["paper", "small", "tiny"] | None, arg(help_behavior_hint="(default: the preset's)")
+        Literal["paper", "base", "small", "tiny"] | None, arg(help_behavior_hint="(default: the preset's)")
     ] = None,
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the preset's)")] = None,
     core_minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None,

@@ -63,13 +63,16 @@ def count_macs(config: DreamPose3DConfig) -> Macs:
 def describe(config: DreamPose3DConfig) -> str:
     """Shape, weights and cost of one configuration, in a few lines."""
     tower = f"{config.tower.kind} text tower" if config.prompt != "none" else "no prompt"
+    parameters = count_parameters(config)
+    trained = sum(part.trained for part in parameters.values())
     lines = [
         f"N {config.frames}, C {config.width}, {config.depth} + {config.depth} blocks, {config.heads} heads, "
-        f"n {config.num_poses}, T {config.diffusion_steps}, {config.camera} camera, {tower}",
+        f"n {config.num_poses}, T {config.diffusion_steps}, {config.camera} camera, {tower}: "
+        f"{trained / 1e6:.2f} M weights to train",
         f"  {'part':10}{'trained':>10}{'frozen':>10}{'GMAC/window':>13}",
     ]
     macs = count_macs(config)._asdict()
-    for part, (trained, frozen) in count_parameters(config).items():
+    for part, (trained, frozen) in parameters.items():
         cost = f"{macs[part] / 1e9:13.3f}" if part in macs else " (in prompt)".rjust(13)
         lines.append(f"  {part:10}{trained / 1e6:9.3f}M{frozen / 1e6:9.3f}M{cost}")
     return "\n".join(lines)

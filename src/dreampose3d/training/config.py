@@ -35,7 +35,7 @@ class RunConfig(ABC):
     """Canonical set folders; their `train` split is trained on, `val` (where there is one) is watched."""
     out: Path = Path("runs/small")
     """The run's folder; a run that is found there goes on where it stopped."""
-    model: Literal["paper", "small", "tiny"] = "small"
+    model: Literal["paper", "base", "small", "tiny"] = "small"
     init: str | None = None
     """Weights to start from: a file, or the name of those that ship. The optimisers start afresh."""
     clip: str | None = None
@@ -198,7 +198,7 @@ class BenchmarkConfig(RunConfig):
     decay: float = 0.993
     """The learning rate's factor after each epoch (D3DP)."""
     out: Path = Path("runs/paper")
-    model: Literal["paper", "small", "tiny"] = "paper"
+    model: Literal["paper", "base", "small", "tiny"] = "paper"
     vocabulary: str = "h36m"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     precision: Literal["bf16", "fp32"] = "fp32"
