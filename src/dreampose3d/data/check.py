@@ -5,6 +5,7 @@ long as people's, the same on both sides and in all frames; knees that bend forw
 exchanged); up where up should be; 2D where the 3D projects; frames that neither stand still nor jump.
 """
 
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -129,8 +130,8 @@ def check_data(path: Path, progress: Callable[[int, int | None], None] | None = 
     found = next((each for each in FORMATS if each.recognises(path)), None)
     if found is None:
         raise ValueError(
-            f"{path} is in no format that is known: {', '.join(each.name for each in FORMATS)}; name the folder that "
-            "holds the set's own files, or add a source (docs/custom-data.md)"
+            f"{path} is in no format that is known: {', '.join(each.name for each in FORMATS)}; {_damaged(path)}name "
+            "the folder that holds the set's own files, or add a source (docs/custom-data.md)"
         )
     survey, kinds = _Survey(progress), found.keypoints(path)
     for kind in kinds:
@@ -140,6 +141,13 @@ def check_data(path: Path, progress: Callable[[int, int | None], None] | None = 
         except (ValueError, OSError) as error:  # what the reader refuses, it explains
             survey.note("", Finding(f"refused {kind}", str(error), "", serious=True))
     return survey.result(str(path), found.name, kinds)
+
+
+def _damaged(path: Path) -> str:
+    """In words, which npz files are none: a set whose main file is cut off cannot be recognised."""
+    files = sorted(path.glob("*.npz")) if path.is_dir() else [path] if path.suffix == ".npz" else []
+    names = ", ".join(file.name for file in files if not zipfile.is_zipfile(file))
+    return f"{names} is damaged or cut off, copy or download it again; or " if names else ""
 
 
 def describe(checked: Checked) -> str:
@@ -191,7 +199,8 @@ def _kind(joint: str) -> str:
 
 def _missing(what: Literal["2D", "3D"], share: float) -> Finding:
     mend = "leave these frames out" if what == "3D" else "look whether the detector saw the right person"
-    return Finding(f"missing {what}", f"{share:.0%} of the {what} joints are NaN", mend, serious=what == "3D")
+    told = f"{share:.0%} of the {what} joints are NaN or infinite"
+    return Finding(f"missing {what}", told, mend, serious=what == "3D")
 
 
 def _rate(sequence: PoseSequence) -> Iterator[Finding]:
@@ -358,7 +367,9 @@ def _agreement(sequence: PoseSequence, exact: bool) -> Iterator[Finding]:
 
 
 def _misplaced(keypoints: Float[ndarray, "N J 2"], projected: Float[ndarray, "N J 2"]) -> float:
-    """The median distance in body sizes."""
+    """The median distance in body sizes, over the frames that show somebody."""
+    seen = np.isfinite(projected).all(-1).any(1)
+    keypoints, projected = keypoints[seen], projected[seen]
     size = np.nanmedian(np.linalg.norm(projected - np.nanmean(projected, 1, keepdims=True), axis=-1)) * 1.5
     return float(np.nanmedian(np.linalg.norm(keypoints - projected, axis=-1)) / size)
 

@@ -7,6 +7,7 @@ Landmarks must be joint centres. Names of markers, or any that are not known, ar
 
 import csv
 import re
+import struct
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -194,6 +195,8 @@ def _read_c3d(path: Path) -> Landmarks:
 
     labels = [label for name in point if re.fullmatch(r"LABELS\d*", name) for label in point[name]["value"]]
     positions = np.asarray(file["data"]["points"][:3], np.float64).transpose(2, 1, 0)
+    if len(positions) < (stated := _stated_frames(path)):  # ezc3d reads what is there, and says nothing
+        raise ValueError(f"{path} is cut off: expected {stated} frames, got {len(positions)}; export it again")
     unit, up = first("UNITS"), first("Y_SCREEN")
     return Landmarks(
         names=tuple(label.strip() for label in labels[: positions.shape[1]]),
@@ -202,6 +205,16 @@ def _read_c3d(path: Path) -> Landmarks:
         unit=unit.lower() if unit else None,
         up=up.lower().removeprefix("+") if up else None,
     )
+
+
+def _stated_frames(path: Path) -> int:
+    """How many frames a C3D file's header counts: its words 4 and 5, in the byte order of its processor."""
+    with path.open("rb") as file:
+        header = file.read(512)
+        file.seek(512 * (header[0] - 1) + 3)
+        big_endian = file.read(1) == b"\x56"  # MIPS
+    first, last = struct.unpack(">HH" if big_endian else "<HH", header[6:10])
+    return int(last - first + 1)
 
 
 def _read_csv(path: Path) -> Landmarks:

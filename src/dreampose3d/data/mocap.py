@@ -137,9 +137,11 @@ def _read_arrays(path: Path, trials: Sequence[str]) -> Iterator[tuple[str, Float
 
 
 def _checked(path: Path, trial: str, joints: ndarray) -> Float[ndarray, "N J 3"]:
-    if joints.ndim != 3 or joints.shape[1:] != (H36M_17.num_joints, 3) or not len(joints):
+    shape = (H36M_17.num_joints, 3)
+    if joints.ndim != 3 or joints.shape[1:] != shape or not len(joints) or joints.dtype.kind not in "iuf":
         raise ValueError(
-            f"{path}, {trial}: expected (frames, {H36M_17.num_joints}, 3) joints in mm, got {joints.shape}"
+            f"{path}, {trial}: expected (frames, {H36M_17.num_joints}, 3) joints in mm, got {joints.shape} of "
+            f"{joints.dtype}"
         )
     joints = joints.astype(np.float32)
     if not np.isfinite(joints).all():
