@@ -15,6 +15,7 @@ import tyro
 from dreampose3d.camera import Camera
 from dreampose3d.sequence import LiftedMotion
 from dreampose3d.skeleton import H36M_17
+from dreampose3d.viewer.measured import measured
 from dreampose3d.viewer.page import write_page
 
 FLAGS = (
@@ -56,7 +57,7 @@ def main(viewing: Viewing) -> None:
         options.add_argument(flag)
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "long.html"
-        write_page([swaying(viewing.frames)] * viewing.people, page)
+        write_page([measured(swaying(viewing.frames))] * viewing.people, page)
         driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
         driver.set_script_timeout(300)
         begun = time.perf_counter()

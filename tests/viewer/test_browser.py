@@ -234,6 +234,7 @@ def test_graph_tells_the_value_at_the_frame(opened, make_walk, tmp_path):
     assert not browser.find_element(By.CSS_SELECTOR, "#graph .plot").is_displayed()
     choice, told = (browser.find_element(By.CSS_SELECTOR, f"#graph {tag}") for tag in ("select", "output"))
     choice.send_keys("left knee")
+    _wait(browser, "return player.graph.values !== undefined")
     assert browser.find_element(By.CSS_SELECTOR, "#graph .plot").is_displayed()
     for frame, text in ((0, "-30 °"), (59, "90 °"), (50, "–")):
         browser.execute_script(f"player.go({frame})")
@@ -242,6 +243,36 @@ def test_graph_tells_the_value_at_the_frame(opened, make_walk, tmp_path):
     speed = np.linalg.norm(motion.joints_mm[31, wrist] - motion.joints_mm[29, wrist]) / (2 / 30) / 1000
     browser.execute_script("player.graph.select.value = 'left wrist speed'; player.graph.draw(); player.go(30)")
     assert float(told.text.split()[0]) == pytest.approx(speed, abs=0.0051)
+
+
+def test_a_graph_that_is_named_is_shown_at_first(opened, make_walk, tmp_path):
+    signals = [Signal("knee", "°", np.zeros(20)), Signal("hip", "°", np.linspace(10, 50, 20))]
+    write_page(Shown(make_walk(20), signals=signals, graph="hip"), tmp_path / "walk.html")
+    browser = opened(tmp_path / "walk.html")
+    _wait(browser, "return player.graph.values !== undefined")
+    assert browser.find_element(By.CSS_SELECTOR, "#graph .plot").is_displayed()
+    assert browser.find_element(By.CSS_SELECTOR, "#graph output").text == "10 °"
+
+
+def test_names_of_events_never_overlap_and_none_is_lost(opened, make_walk, tmp_path):
+    times = [0.1, 0.5, 0.52, 0.54, 0.56, 1.2, 1.93, 1.95]
+    events = [Event(f"moment number {i}", time_s) for i, time_s in enumerate(times)]
+    write_page(Shown(make_walk(60), events=events), tmp_path / "walk.html")
+    browser = opened(tmp_path / "walk.html")
+    boxes = browser.execute_script("""
+        return [...document.querySelectorAll("#marks .event")].map(button => {
+          const box = button.getBoundingClientRect();
+          return [button.classList.contains("brief"), box.left, box.right, box.top, box.bottom, button.title];
+        });
+    """)
+    assert [title.split(",")[0] for *_, title in boxes] == [event.name for event in events]
+    named = [box[1:5] for box in boxes if not box[0]]
+    assert 0 < len(named) < len(boxes)
+    for i, (left, right, top, bottom) in enumerate(named):
+        assert 0 <= left < right <= 760
+        for other_left, other_right, other_top, other_bottom in named[:i]:
+            apart = right <= other_left or other_right <= left or bottom <= other_top or other_bottom <= top
+            assert apart
 
 
 def test_a_range_is_played_over_and_over_and_events_are_jumped_to(opened, make_walk, tmp_path):

@@ -4,16 +4,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from dreampose3d.export.formats import write_formats
 from dreampose3d.export.motion import motion_of
 from dreampose3d.export.tables import write_json, write_npz
 from dreampose3d.files import staged
-from dreampose3d.motion.angles import joint_angles
 from dreampose3d.sequence import LiftedMotion
+from dreampose3d.viewer.measured import measured
 from dreampose3d.viewer.overlay import write_overlay
-from dreampose3d.viewer.page import Shown, Signal, write_page
+from dreampose3d.viewer.page import Shown, write_page
 
 
 def write_results(
@@ -53,7 +51,8 @@ def write_results(
             write_npz(person, staging / f"{person.name}.pose3d.npz")
             write_json(person, staging / f"{person.name}.json")
             write_formats(motion_of(person), formats, staging)
-        write_page(_titled(shown_with_angles(people), stem), staging / f"{stem}.html", video if video_in_page else None)
+        everyone = [measured(person, f"person {number}") for number, person in enumerate(people)]
+        write_page(_titled(everyone, stem), staging / f"{stem}.html", video if video_in_page else None)
         if overlay:
             write_overlay(people, staging / f"{stem}.overlay.mp4", video)
     return folder / f"{stem}.html"
@@ -63,13 +62,3 @@ def _titled(everyone: list[Shown], name: str) -> list[Shown]:
     """The page bears the name of its first motion."""
     first, *others = everyone
     return [replace(first, motion=replace(first.motion, name=name)), *others]
-
-
-def shown_with_angles(people: Sequence[LiftedMotion]) -> list[Shown]:
-    """Everyone as the page shows them: by number, with every joint angle for the graph."""
-    shown = []
-    for number, person in enumerate(people):
-        angles = joint_angles(person.joints_mm, person.skeleton, np.array(person.camera.up))
-        signals = [Signal(name.removesuffix("_deg").replace("_", " "), "°", values) for name, values in angles.items()]
-        shown.append(Shown(person, f"person {number}", signals))
-    return shown

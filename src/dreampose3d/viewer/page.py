@@ -67,6 +67,8 @@ class Shown:
     """What the choice of persons calls it."""
     signals: Sequence[Signal] = ()
     events: Sequence[Event] = ()
+    graph: str = ""
+    """The signal that the graph shows at first; none if empty."""
 
 
 def write_page(
@@ -180,10 +182,11 @@ def _data(one: Shown) -> dict[str, Any]:
         "name": motion.name,
         "label": one.label,
         "signals": [
-            {"name": signal.name, "unit": signal.unit, "values": pack(signal.values, "int32", 1e-3)}
+            {"name": signal.name, "unit": signal.unit, "values": pack(signal.values, "int16", 0.01)}
             for signal in one.signals
         ],
         "events": [asdict(event) for event in one.events],
+        "graph": one.graph,
         "fps": motion.fps,
         "facts": _facts(motion),
         "ground": f"grid 1 m, through the lowest foot, level with the {'world' if camera.posed else 'camera'}",

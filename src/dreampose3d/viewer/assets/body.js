@@ -15,7 +15,7 @@ class Body {
     this.place(turn);
     this.buildFlesh(tint);
     this.buildTrails(tint);
-    this.buildGhosts(turn);
+    this.buildGhosts();
   }
 
   // All joints of all frames in scene coordinates, and how low each frame reaches.
@@ -23,19 +23,21 @@ class Body {
     const {motion} = this, {frames, joints} = motion;
     const points = this.points = new Float32Array(frames * joints * 3);
     this.lowest = new Float32Array(frames).fill(Infinity);
-    const point = new THREE.Vector3();
+    this.toMetres = new THREE.Matrix4().makeRotationFromQuaternion(turn).scale(new THREE.Vector3(1e-3, -1e-3, -1e-3)).elements;
     for (let frame = 0; frame < frames; frame++) {
       for (let joint = 0; joint < joints; joint++) {
         const at = (frame * joints + joint) * 3;
-        this.toScene(motion.root_relative_mm, at, frame, turn, point).toArray(points, at);
-        this.lowest[frame] = Math.min(this.lowest[frame], point.y);
+        this.toScene(motion.root_relative_mm, at, frame, points, at);
+        if (points[at + 1] < this.lowest[frame]) this.lowest[frame] = points[at + 1];
       }
     }
   }
 
-  toScene(relative, at, frame, turn, target) {
-    const [x, y, z] = [0, 1, 2].map(axis => (this.motion.root_mm[frame * 3 + axis] + relative[at + axis]) / 1000);
-    return target.set(x, -y, -z).applyQuaternion(turn);
+  // A joint, root-relative, mm, of the camera's axes -> the scene's, written to a place of an array.
+  toScene(relative, at, frame, target, place) {
+    const {motion: {root_mm: root}, toMetres: m} = this;
+    const x = root[frame * 3] + relative[at], y = root[frame * 3 + 1] + relative[at + 1], z = root[frame * 3 + 2] + relative[at + 2];
+    for (let axis = 0; axis < 3; axis++) target[place + axis] = m[axis] * x + m[4 + axis] * y + m[8 + axis] * z;
   }
 
   joint(frame, joint, target = new THREE.Vector3()) {
@@ -73,9 +75,7 @@ class Body {
     skeleton.joints.forEach((name, joint) => {
       if (!TRAILED.test(name)) return;
       const path = new Float32Array(frames * 3);
-      for (let frame = 0; frame < frames; frame++) {
-        path.set(this.points.subarray((frame * joints + joint) * 3, (frame * joints + joint) * 3 + 3), frame * 3);
-      }
+      for (let i = 0; i < path.length; i++) path[i] = this.points[(Math.floor(i / 3) * joints + joint) * 3 + i % 3];
       const line = new THREE.BufferGeometry().setAttribute("position", new THREE.BufferAttribute(path, 3));
       const colour = tint || SIDE_COLOUR[skeleton.sides[joint]];
       const trail = new THREE.Line(line, new THREE.LineBasicMaterial({color: colour}));
@@ -86,9 +86,8 @@ class Body {
   }
 
   // Every hypothesis as thin lines; there are none where the page does not carry them.
-  buildGhosts(turn) {
+  buildGhosts() {
     const {motion} = this, {bones, hypotheses} = motion;
-    this.turn = turn;
     if (!hypotheses) return;
     const geometry = new THREE.BufferGeometry();
     this.ghostPoints = new Float32Array(hypotheses * bones.length * 6);
@@ -127,13 +126,13 @@ class Body {
   }
 
   poseGhosts(frame) {
-    const {bones, joints, hypotheses, hypotheses_mm: poses} = this.motion, point = new THREE.Vector3();
+    const {bones, joints, hypotheses, hypotheses_mm: poses} = this.motion;
     let place = 0;
     for (let h = 0; h < hypotheses; h++) {
       for (const bone of bones) {
         for (const joint of bone) {
           const at = ((frame * hypotheses + h) * joints + joint) * 3;
-          this.toScene(poses, at, frame, this.turn, point).toArray(this.ghostPoints, place);
+          this.toScene(poses, at, frame, this.ghostPoints, place);
           place += 3;
         }
       }

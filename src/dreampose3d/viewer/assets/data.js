@@ -5,12 +5,19 @@ async function unpack({kind, step, shape, data}) {
   const codes = kind === "int16" ? new Int16Array(bytes) : new Int32Array(bytes); // both wrap around, as pack() does
   const missing = kind === "int16" ? -(2 ** 15) : -(2 ** 31);
   const row = shape.slice(1).reduce((a, b) => a * b, 1);
-  for (let i = row; i < codes.length; i++) codes[i] += codes[i - row];
-  return Float64Array.from(codes, code => code === missing ? NaN : code * step);
+  const values = new Float64Array(codes.length);
+  for (let i = 0; i < codes.length; i++) {
+    if (i >= row) codes[i] += codes[i - row];
+    values[i] = codes[i] === missing ? NaN : codes[i] * step;
+  }
+  return values;
 }
 
 function decode(base64) {
-  return Uint8Array.fromBase64 ? Uint8Array.fromBase64(base64) : Uint8Array.from(atob(base64), c => c.charCodeAt(0));
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const text = atob(base64), bytes = new Uint8Array(text.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = text.charCodeAt(i);
+  return bytes;
 }
 
 async function inflate(bytes) {
@@ -28,7 +35,6 @@ async function loadMotion(json) {
   const motion = {...json, ...Object.fromEntries(names.map((name, i) => [name, arrays[i]]))};
   motion.frames = motion.time_s.length;
   motion.hypotheses = json.hypotheses_mm ? json.hypotheses_mm.shape[1] : 0;
-  motion.signals = await Promise.all(json.signals.map(async signal => ({...signal, values: await unpack(signal.values)})));
   motion.joints = motion.skeleton.joints.length;
   motion.bones = motion.skeleton.parents.map((parent, joint) => [joint, parent]).filter(([, parent]) => parent >= 0);
   return motion;
@@ -56,9 +62,11 @@ function topIntents(motion, frame, count) {
   return all.sort((a, b) => b[1] - a[1]).slice(0, count);
 }
 
-// The value that a share of the numbers lies below.
+// The value that a share of the numbers lies below; of very many, every so many-th is asked.
 function quantile(values, share) {
-  const sorted = Float64Array.from(values).filter(Number.isFinite).sort();
+  const step = Math.max(1, Math.floor(values.length / 10000)), asked = [];
+  for (let i = 0; i < values.length; i += step) if (Number.isFinite(values[i])) asked.push(values[i]);
+  const sorted = Float64Array.from(asked).sort();
   return sorted.length ? sorted[Math.floor(share * (sorted.length - 1))] : 0;
 }
 

@@ -17,15 +17,15 @@ class Graph {
     const joints = motion.skeleton.joints.map((name, joint) => [name.replace("_", " "), joint]);
     const along = (axis, sign = 1) => joint => frame => sign * body.points[(frame * motion.joints + joint) * 3 + axis];
     const groups = [
-      ["Measures", motion.signals.map(({name, unit, values}) => [name, unit, frame => values[frame]])],
+      ["Measures", motion.signals.map(signal => [signal.name, signal.unit, null, signal])],
       ["Speed", joints.map(([name, joint]) => [`${name} speed`, "m/s", frame => this.speed(body, joint, frame)])],
       ["Height", joints.map(([name, joint]) => [`${name} height`, "m", along(1)(joint)])],
       ["Across", joints.map(([name, joint]) => [`${name} across`, "m", along(0)(joint)])],
       ["Away", joints.map(([name, joint]) => [`${name} away`, "m", along(2, -1)(joint)])],
       ["Uncertainty", joints.map(([name, joint]) => [`${name} uncertainty`, "mm", frame => motion.spread_mm[frame * motion.joints + joint]])],
     ].filter(([, items]) => items.length);
-    const chosen = this.select.value;
-    this.lines = new Map(groups.flatMap(([, items]) => items.map(([name, unit, at]) => [name, {unit, at}])));
+    const chosen = this.lines ? this.select.value : motion.graph;
+    this.lines = new Map(groups.flatMap(([, items]) => items.map(([name, unit, at, signal]) => [name, {unit, at, signal}])));
     this.select.replaceChildren(element("option", {value: ""}, "Graph: none"), ...groups.map(([label, items]) =>
       element("optgroup", {label}, ...items.map(([name]) => element("option", {value: name}, name)))));
     this.select.value = this.lines.has(chosen) ? chosen : "";
@@ -42,6 +42,7 @@ class Graph {
     const line = this.lines?.get(this.select.value);
     this.box.classList.toggle("empty", !line);
     if (!line) return;
+    if (!line.at) return void this.open(line);
     const {canvas, motion} = this, ratio = Math.min(window.devicePixelRatio || 1, 2);
     const width = canvas.width = Math.max(1, Math.round(canvas.clientWidth * ratio));
     const height = canvas.height = Math.max(1, Math.round(canvas.clientHeight * ratio));
@@ -50,6 +51,9 @@ class Graph {
     const room = Math.max(high - low, 1e-6), pad = 5 * ratio;
     const draw = canvas.getContext("2d");
     draw.clearRect(0, 0, width, height);
+    const across = frame => frame / Math.max(1, motion.frames - 1) * width;
+    draw.fillStyle = "#8d97a5";
+    for (const {time_s: time} of motion.events) draw.fillRect(Math.round(across(frameAt(motion, time + 0.5 / motion.fps))), 0, ratio, height);
     draw.strokeStyle = "#1f2733";
     draw.lineWidth = 1.5 * ratio;
     draw.lineJoin = "round";
@@ -57,7 +61,7 @@ class Graph {
     let pen = false;
     values.forEach((value, frame) => {
       if (!Number.isFinite(value)) return void (pen = false);
-      const x = frame / Math.max(1, motion.frames - 1) * width, y = height - pad - (value - low) / room * (height - 2 * pad);
+      const x = across(frame), y = height - pad - (value - low) / room * (height - 2 * pad);
       if (pen) draw.lineTo(x, y); else draw.moveTo(x, y);
       pen = true;
     });
@@ -68,10 +72,17 @@ class Graph {
     if (this.frame !== undefined) this.show(this.frame);
   }
 
+  // A measure is unpacked when it is asked for: there are many, and few are looked at.
+  async open(line) {
+    const values = await unpack(line.signal.values);
+    line.at = frame => values[frame];
+    this.draw();
+  }
+
   show(frame) {
     this.frame = frame;
     const line = this.lines?.get(this.select.value);
-    if (!line) return;
+    if (!line?.at) return;
     this.playhead.style.left = `${frame / Math.max(1, this.motion.frames - 1) * 100}%`;
     this.value.textContent = label(this.values[frame], line.unit);
   }

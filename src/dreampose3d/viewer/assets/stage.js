@@ -37,7 +37,7 @@ class Stage {
     this.turn = new THREE.Quaternion().setFromUnitVectors(new THREE.Vector3(ux, -uy, -uz), new THREE.Vector3(0, 1, 0));
     this.bodies = everyone.map((motion, i) => new Body(motion, this.turn, tintOf(i), this.spreadFull));
     this.body = this.bodies[0];
-    this.ground = quantile(this.bodies.flatMap(body => [...body.lowest]), 0.05) - 0.055; // the ankle's own height, as drawn
+    this.ground = quantile(this.bodies.flatMap(body => Array.from(body.lowest)), 0.05) - 0.055; // the ankle's own height, as drawn
     this.build(video);
     this.lens = new THREE.PerspectiveCamera(32, 1, 0.05, 200);
     this.controls = new THREE.OrbitControls(this.lens, canvas);
@@ -56,7 +56,7 @@ class Stage {
 
   // The spread at which the scale of uncertainty ends: a round number that few joints exceed.
   fullSpread() {
-    const full = quantile(this.everyone.flatMap(motion => [...motion.spread_mm]), 0.98);
+    const full = Math.max(...this.everyone.map(motion => quantile(motion.spread_mm, 0.98)));
     return [10, 20, 40, 60, 100, 150, 200, 300, 500].find(step => step >= full) ?? Math.ceil(full / 500) * 500;
   }
 
@@ -124,8 +124,7 @@ class Stage {
   // The camera that saw this: its pyramid, closed behind everyone by the image, which shows the video where there is one.
   buildCamera(video) {
     const {size_px: [width, height], focal_px: [fx, fy], center_px: [cx, cy]} = this.motion.camera;
-    const depths = this.everyone.flatMap(motion => Array.from({length: motion.frames}, (_, i) => motion.root_mm[3 * i + 2] / 1000));
-    const far = quantile(depths, 1) + 1.2;
+    const far = Math.max(...this.everyone.map(farthest)) + 1.2;
     const corner = (x, y) => new THREE.Vector3((x - cx) / fx * far, -(y - cy) / fy * far, -far).applyQuaternion(this.turn);
     const corners = [corner(0, 0), corner(width, 0), corner(width, height), corner(0, height)], eye = new THREE.Vector3();
     const edges = corners.flatMap((point, i) => [eye, point, point, corners[(i + 1) % 4]]);
@@ -303,4 +302,11 @@ class Stage {
   render() {
     this.renderer.render(this.scene, this.lens);
   }
+}
+
+// How far away a person ever is, m.
+function farthest({frames, root_mm: root}) {
+  let far = 0;
+  for (let frame = 0; frame < frames; frame++) far = Math.max(far, root[3 * frame + 2] / 1000);
+  return far;
 }

@@ -66,15 +66,29 @@ class Timeline {
   mark(range, events, go) {
     const loop = element("div", {className: "loop", hidden: !range});
     if (range) Object.assign(loop.style, {left: this.placeOf(range[0]), right: `${100 - parseFloat(this.placeOf(range[1]))}%`});
+    this.taken = [[], []];
     const buttons = events.map(({name, time_s: time}) => {
-      const frame = frameAt(this.motion, time + 0.5 / this.motion.fps);
-      const button = element("button", {type: "button", className: "event", title: `${name}, ${time.toFixed(2)} s`, onclick: () => go(frame)}, name);
+      const frame = frameAt(this.motion, time + 0.5 / this.motion.fps), label = `${name}, ${time.toFixed(2)} s`;
+      const className = `event ${this.room(parseFloat(this.placeOf(frame)) / 100, name)}`;
+      const button = element("button", {type: "button", className, title: label, ariaLabel: label, onclick: () => go(frame)}, name);
       button.style.left = this.placeOf(frame);
-      if (frame > 0.8 * this.motion.frames) button.classList.add("leftwards");
       return button;
     });
-    this.marks.classList.toggle("with-events", events.length > 0);
     this.marks.replaceChildren(loop, ...buttons);
+  }
+
+  // Where a name at a place (0 to 1) has room: in the lower row or the upper one, to the right or the left; else nowhere.
+  room(place, name) {
+    const width = this.canvas.parentElement.clientWidth, at = place * width, length = 8 * name.length + 16;
+    for (const [side, from] of [["", at], ["leftwards", at - length]]) {
+      for (const [row, taken] of this.taken.entries()) {
+        const free = taken.every(([start, stop]) => from + length <= start || stop <= from);
+        if (from < 0 || from + length > width || !free) continue;
+        taken.push([from, from + length]);
+        return `${side} ${row ? "upper" : ""}`;
+      }
+    }
+    return "brief";
   }
 
   // The frame under a pointer.
