@@ -13,6 +13,7 @@ from tests.motion import PLAIN, clip_row, write_set
 from dreampose3d.data.mocap import read_mocap
 from dreampose3d.data.windows import UNLABELLED, MotionBank, WindowConfig
 from dreampose3d.diffusion import cosine_alpha_bar, q_sample
+from dreampose3d.model.blocks import Block
 from dreampose3d.model.weights import load_weights
 from dreampose3d.skeleton import H36M_17
 from dreampose3d.training import feed as feeding
@@ -193,7 +194,7 @@ def test_a_run_of_an_older_version_goes_on(config, monkeypatch):
         train(config, quiet)
     saved = torch.load(config.out / "checkpoint.pt", weights_only=True)
     options = json.loads(saved["config"])
-    later = {"accumulate", "own_guess"}
+    later = {"accumulate", "budget", "compile", "own_guess"}
     saved["config"] = json.dumps({key: options[key] for key in options if key not in later} | {"minutes": None})
     torch.save(saved, config.out / "checkpoint.pt")
     train(config, quiet)
@@ -327,6 +328,16 @@ def test_the_learning_rate_warms_up_and_falls(config):
     assert rate[55] == pytest.approx(0.505e-3)
     assert rate[100] == pytest.approx(1e-5)
     assert all(a > b for a, b in pairwise(rate[10:]))
+
+
+def test_blocks_are_compiled_if_asked_for(config):
+    """That they are compiled, not the compiler: it takes minutes."""
+    plain, compiled = (Run.start(replace(config, out=config.out / str(it), compile=it), quiet) for it in (False, True))
+    for run, it in ((plain, False), (compiled, True)):
+        blocks = [part for part in run.model.modules() if isinstance(part, Block)]
+        assert len(blocks) > 4
+        assert all((block._compiled_call_impl is not None) is it for block in blocks)
+    assert list(plain.model.state_dict()) == list(compiled.model.state_dict())
 
 
 def test_the_average_follows_the_weights(config):

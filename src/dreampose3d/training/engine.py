@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
+from dreampose3d.model.blocks import Block
+
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
@@ -71,6 +73,14 @@ def same_everywhere(model: nn.Module, fabric: "Fabric") -> None:
     if fabric.world_size > 1:
         for tensor in model.state_dict().values():
             torch.distributed.broadcast(tensor, 0)
+
+
+def compile_blocks(model: nn.Module) -> None:
+    """Compile the forward of every transformer block, in place; lengths, masks and precisions have a graph each."""
+    torch._dynamo.config.recompile_limit = 64
+    for part in model.modules():
+        if isinstance(part, Block):
+            part.compile()
 
 
 def add_gradients(trained: Sequence[nn.Parameter], fabric: "Fabric") -> None:

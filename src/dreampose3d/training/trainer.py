@@ -22,6 +22,7 @@ from dreampose3d.training.budget import Pace, seconds_of
 from dreampose3d.training.config import Phase, RunConfig
 from dreampose3d.training.engine import (
     add_gradients,
+    compile_blocks,
     device_of,
     fabric_of,
     from_first,
@@ -86,6 +87,8 @@ class Run:
         self.fabric = fabric_of(self.device, config.precision)
         self.model = model.to(self.device)
         same_everywhere(self.model, self.fabric)
+        if config.compile:
+            compile_blocks(self.model)
         self.feed = feed
         self.skeleton = skeleton_named(model.config.skeleton)
         self.alpha_bar = cosine_alpha_bar(model.config.diffusion_steps)
@@ -341,7 +344,8 @@ class Run:
         saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         ours = plain(self.config)
         theirs = plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
-        free = {"out", "budget", "core_minutes", "threads", "device", "validate_every", "save_every", "accumulate"}
+        free = {"out", "budget", "core_minutes", "validate_every", "save_every"}
+        free |= {"threads", "device", "accumulate", "compile"}
         if self.config.budget is not None or self.config.core_minutes is not None:
             free.add("steps")
         if differ := differences(ours, theirs, free):
