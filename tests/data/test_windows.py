@@ -65,6 +65,21 @@ def test_frames_between_are_straight_lines_between_their_neighbours():
     np.testing.assert_allclose(world[0].numpy(), expected, atol=0.01)
 
 
+def test_joints_are_kept_to_a_twentieth_of_a_millimetre():
+    """As int16 from the root, wherever in the world that is; whole millimetres come back exactly."""
+    joints = walker(50).astype(np.float32) + np.array([30_000, -20_000, 0], np.float32)
+    for recorded, most in ((joints, 0.0), (joints + np.random.default_rng(0).uniform(0, 1, joints.shape), 0.055)):
+        bank = MotionBank([clip(0, joints=recorded)], [])
+        assert bank.offset.dtype == torch.int16
+        world, _, _ = bank.windows(50, torch.tensor([50.0]), generator())
+        assert float(np.abs(world[0].numpy() - recorded).max()) <= most, "0.05 mm and float32's own steps at 30 m"
+
+
+def test_joints_that_no_body_has_are_told():
+    with pytest.raises(ValueError, match=r"set, t0: a joint is \d+.\d m from the root, .* are these joints in mm"):
+        MotionBank([clip(0, joints=1000.0 * walker(3))], [])
+
+
 def test_beyond_the_clip_its_end_is_repeated_and_not_valid():
     bank = MotionBank([clip(0, 3, joints=line(3, 50.0))], [])
     world, valid, _ = bank.windows(7, torch.tensor([50.0]), generator())
