@@ -198,6 +198,8 @@ def test_the_command_prints_the_table(data, tmp_path, monkeypatch, capsys):
     assert "Table 6, none, seed 3" in err
     assert main(["ablate", *options, "--epochs", "2"]) == 2
     assert "without epochs; give --steps" in capsys.readouterr().err
+    assert main(["ablate", *options, "--out", str(tmp_path / "other"), "--init", "nowhere.safetensors"]) == 2
+    assert "nowhere.safetensors" in capsys.readouterr().err, "weights to begin with"
     torch.set_num_threads(1)
 
 

@@ -17,6 +17,7 @@ def ablate(
     model: Annotated[
         Literal["paper", "base", "small", "tiny"] | None, arg(help_behavior_hint="(default: the preset's)")
     ] = None,
+    init: Annotated[str | None, arg(metavar="WEIGHTS", help_behavior_hint="")] = None,
     steps: Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: the preset's)")] = None,
     core_minutes: Annotated[float | None, arg(metavar="M", help_behavior_hint="")] = None,
     epochs: Annotated[int | None, arg(metavar="E", help_behavior_hint="(default: the preset's)")] = None,
@@ -40,6 +41,7 @@ def ablate(
         data: Canonical set folders (mocap), or the folder of a benchmark's files.
         preset: What all runs have in common, as in train.
         model: The size, if not the preset's.
+        init: Weights that all runs begin with, as in train.
         steps: How long each run is trained.
         core_minutes: The same as an equal budget of CPU time (of all threads), whatever a variant's step costs.
         epochs: The same in epochs (benchmarks).
@@ -58,7 +60,7 @@ def ablate(
 
     config = replace(
         RECIPES[preset](), data=data, out=out, threads=threads,
-        **given(model=model, steps=steps, core_minutes=core_minutes, clip=clip, clip_revision=clip_revision),
+        **given(model=model, init=init, steps=steps, core_minutes=core_minutes, clip=clip, clip_revision=clip_revision),
     )  # fmt: skip
     if isinstance(config, BenchmarkConfig):
         config = replace(config, hold_out=hold_out, **given(epochs=epochs))
