@@ -45,7 +45,7 @@ def points(svg):
 
 
 def test_a_curve_is_drawn_to_scale():
-    """On a straight line from (0, 1) to (100, 3) x and y grow in proportion; heights of decades are equally far."""
+    """Along a straight line x and y grow in proportion; on a logarithmic scale decades are equally far apart."""
     (x0, y0), (x1, y1), (x2, y2) = points(plot("a", [Curve("a", [0, 50, 100], [1, 2, 3])]))
     assert x1 - x0 == pytest.approx(x2 - x1, abs=0.11)
     assert y0 - y1 == pytest.approx(y1 - y2, abs=0.11)
@@ -53,6 +53,13 @@ def test_a_curve_is_drawn_to_scale():
     assert y2 < y0
     (_, y0), (_, y1), (_, y2) = points(plot("a", [Curve("a", [1, 2, 3], [1, 10, 100])], logarithmic=True))
     assert y0 - y1 == pytest.approx(y1 - y2, abs=0.11)
+
+
+def test_lines_across_have_round_numbers():
+    numbers = re.findall(r"<text[^>]*end\">([\d.e-]+)<", plot("a", [Curve("a", [1, 2], [1e-5, 2e-3])]))
+    assert numbers == ["0", "0.0005", "0.001", "0.0015", "0.002"]
+    numbers = re.findall(r"<text[^>]*end\">([\d.e-]+)<", plot("a", [Curve("a", [1, 2], [0.03, 0.6])], logarithmic=True))
+    assert numbers == ["0.05", "0.1", "0.2", "0.5"]
 
 
 def test_a_long_curve_is_drawn_as_means():

@@ -22,7 +22,8 @@ _POINTS = 400
 _COLOURS = ("#1f6feb", "#d1495b", "#2a9d5c")
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 64rem; padding: 0 1rem; color: #1c1e21 }
-h1, h2 { font-weight: 600 } .plots { display: flex; flex-wrap: wrap; gap: 1rem } figure { margin: 0; flex: 1 1 28rem }
+h1, h2 { font-weight: 600 } figure { margin: 0 }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(26rem, 100%), 1fr)); gap: 1rem }
 svg { width: 100%; height: auto; background: #fafafa } svg text { font: 11px system-ui, sans-serif; fill: #555 }
 .rule { stroke: #ddd } .curve { fill: none; stroke-width: 1.5 } figcaption { font-weight: 600 }
 table { border-collapse: collapse } caption { text-align: left; font-weight: 600; padding: 0.5rem 0 }
@@ -48,11 +49,18 @@ def write_report(config: RunConfig, model: DreamPose3DConfig) -> Path:
     shape = {name: value for name, value in model.to_dict().items() if name not in ("labels", "phrases")}
     title = f"{folder.name}: {config.model} on {', '.join(config.trained_on)}"
     plots = (
-        plot("loss", [_curve(rows, name) for name in ("total", "pose", "bone")], logarithmic=True),
-        plot("who is held out, mm (H = 1, K = 1)", [_curve(rows, name) for name in ("val_mpjpe_mm", "val_p_mpjpe_mm")]),
-        plot("learning rate", [_curve(rows, "learning_rate")]),
-        plot("speed, frames/s", [_curve(pace, "frames_per_s")]),
-        plot("speed, GMAC/s (forward and backward)", [_curve(pace, "gmacs_per_s")]),
+        plot(
+            "loss; it rises where all n poses begin to be decoded",
+            [_curve(rows, name, name) for name in ("total", "pose", "bone")],
+            logarithmic=True,
+        ),
+        plot(
+            "who is held out, mm (H = 1, K = 1)",
+            [_curve(rows, "MPJPE", "val_mpjpe_mm"), _curve(rows, "P-MPJPE", "val_p_mpjpe_mm")],
+        ),
+        plot("learning rate", [_curve(rows, "rate", "learning_rate")]),
+        plot("frames trained on in a second", [_curve(pace, "frames/s", "frames_per_s")]),
+        plot("multiply-accumulates in a second, forward and backward", [_curve(pace, "GMAC/s", "gmacs_per_s")]),
     )
     page = joined(
         void("meta", charset="utf-8"),
@@ -78,7 +86,8 @@ def plot(title: str, curves: Sequence[Curve], *, logarithmic: bool = False) -> M
     scale = math.log10 if logarithmic else float
     heights = [[scale(value) for value in curve.values] for curve in curves]
     low, high = min(map(min, heights)), max(map(max, heights))
-    high = max(high, low + 1e-9 + abs(low) * 1e-3)
+    low = low if logarithmic else 0.0
+    high = max(high, low + 1e-9)
     last = max(max(curve.steps) for curve in curves)
 
     def x(step: float) -> float:
@@ -87,13 +96,12 @@ def plot(title: str, curves: Sequence[Curve], *, logarithmic: bool = False) -> M
     def y(height: float) -> float:
         return HEIGHT - BOTTOM - (height - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
 
-    levels = [low + share * (high - low) for share in (0, 0.25, 0.5, 0.75, 1)]
     rules = [
         joined(
-            tag("line", x1=LEFT, x2=WIDTH - 8, y1=y(level), y2=y(level), class_="rule"),
-            tag("text", f"{10**level if logarithmic else level:.3g}", x=LEFT - 5, y=y(level) + 4, text_anchor="end"),
+            tag("line", x1=LEFT, x2=WIDTH - 8, y1=y(scale(value)), y2=y(scale(value)), class_="rule"),
+            tag("text", f"{value:g}", x=LEFT - 5, y=y(scale(value)) + 4, text_anchor="end"),
         )
-        for level in levels
+        for value in (_decades(low, high) if logarithmic else _round_numbers(high))
     ]
     ends = [
         tag("text", f"{share * last:.0f}", x=x(share * last), y=HEIGHT - 8, text_anchor="middle") for share in (0, 0.5)
@@ -114,9 +122,23 @@ def plot(title: str, curves: Sequence[Curve], *, logarithmic: bool = False) -> M
     return tag("figure", tag("figcaption", title), svg, tag("div", *key, class_="key"))
 
 
-def _curve(rows: Sequence[dict[str, str]], column: str) -> Curve:
+def _round_numbers(high: float) -> list[float]:
+    """From 0 up to a value, four to ten steps."""
+    power = 10.0 ** math.floor(math.log10(high))
+    step = next(power * part for part in (1, 0.5, 0.2, 0.1) if high / (power * part) >= 4)
+    return [round(number * step, 12) for number in range(math.floor(high / step) + 1)]
+
+
+def _decades(low: float, high: float) -> list[float]:
+    """1, 2 and 5 times powers of ten between two powers of ten."""
+    exponents = range(math.floor(low), math.ceil(high) + 1)
+    values = [part * 10.0**exponent for exponent in exponents for part in (1, 2, 5)]
+    return [value for value in values if low <= math.log10(value) <= high]
+
+
+def _curve(rows: Sequence[dict[str, str]], name: str, column: str) -> Curve:
     known = [(float(row["step"]), float(row[column])) for row in rows if row[column]]
-    return Curve(column, [step for step, _ in known], [value for _, value in known])
+    return Curve(name, [step for step, _ in known], [value for _, value in known])
 
 
 def _thinned(curve: Curve) -> Curve:
