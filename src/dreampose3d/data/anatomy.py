@@ -91,23 +91,19 @@ _SOFT = 0.9
 """Share of a range from which on it resists: so speed does not jump at an edge."""
 
 
-def legal_bones(
-    bones: Float[Tensor, "B N J 3"], skeleton: Skeleton = H36M_17, limits: Limits = HUMAN
-) -> Float[Tensor, "B N J 3"]:
+def legal_bones(bones: Float[Tensor, "B N J 3"], skeleton: Skeleton = H36M_17) -> Float[Tensor, "B N J 3"]:
     """Draw what no body can do back to the edge of what it can: see this module's docstring.
 
     Vectors from the parent, any unit, z up or not: the trunk's own axes count. Lengths stay.
     """
-    for ball in limits.balls[:1]:
-        bones = _within(bones, ball, "", skeleton)
-    bones = _untwist(bones, limits, skeleton)
-    for ball in limits.balls[1:]:
+    spine, *balls = HUMAN.balls
+    bones = _untwist(_within(bones, spine, "", skeleton), skeleton)
+    for ball in balls:
         for side in _sides(ball.joint, skeleton):
             bones = _within(bones, ball, side, skeleton)
-    for hinge in limits.hinges:
-        ball = next(ball for ball in limits.balls if ball.joint == hinge.above)
+    for hinge in HUMAN.hinges:
         for side in _sides(hinge.joint, skeleton):
-            bones = _bend(bones, hinge, ball, side, skeleton)
+            bones = _bend(bones, hinge, side, skeleton)
     return bones
 
 
@@ -115,25 +111,22 @@ def illegal(
     bones: Float[Tensor, "B N J 3"], tolerance_degrees: float = 5.0, skeleton: Skeleton = H36M_17
 ) -> Bool[Tensor, "B N J"]:
     """Bones that are outside of their range by more than a tolerance."""
-    limits = HUMAN
-    found = torch.zeros(bones.shape[:-1], dtype=torch.bool, device=bones.device)
-    for ball in limits.balls:
+    excess = torch.zeros_like(bones[..., 0])
+    for ball in HUMAN.balls:
         for side in _sides(ball.joint, skeleton):
             point, _ = _seen(bones, ball, side, skeleton)
-            excess = point.norm(dim=-1) * (1 - 1 / _share_of_range(point, ball).clamp(min=1))
-            found[..., skeleton.index(side + ball.joint)] = excess > math.radians(tolerance_degrees)
-    for hinge in limits.hinges:
-        ball = next(ball for ball in limits.balls if ball.joint == hinge.above)
+            beyond = point.norm(dim=-1) * (1 - 1 / _share_of_range(point, ball).clamp(min=1))
+            excess[..., skeleton.index(side + ball.joint)] = beyond
+    for hinge in HUMAN.hinges:
         for side in _sides(hinge.joint, skeleton):
-            point, _ = _seen_from_limb(bones, hinge, ball, side, skeleton)
-            excess = (point - _in_wedge(point, hinge)).norm(dim=-1)
-            too_far = point.norm(dim=-1) - math.radians(hinge.flexion)
-            found[..., skeleton.index(side + hinge.joint)] = torch.maximum(excess, too_far) > math.radians(
-                tolerance_degrees
-            )
-    twist = _twist(_joints(bones, skeleton), skeleton).abs() - math.radians(limits.twist + tolerance_degrees)
-    found[..., skeleton.index("thorax")] |= twist > 0
-    return found
+            point, _ = _seen_from_limb(bones, hinge, side, skeleton)
+            sideways = (point - _in_wedge(point, hinge)).norm(dim=-1)
+            beyond = point.norm(dim=-1) - math.radians(hinge.flexion)
+            excess[..., skeleton.index(side + hinge.joint)] = torch.maximum(sideways, beyond)
+    thorax = skeleton.index("thorax")
+    twisted = _twist(_joints(bones, skeleton), skeleton).abs() - math.radians(HUMAN.twist)
+    excess[..., thorax] = torch.maximum(excess[..., thorax], twisted)
+    return excess > math.radians(tolerance_degrees)
 
 
 def middle_axes(middle: Sequence[float], ahead: Sequence[float], like: Tensor, side: str) -> Float[Tensor, "3 3"]:
@@ -164,9 +157,14 @@ def ball_axes(ball: Ball, like: Tensor, side: str) -> Float[Tensor, "3 3"]:
     return middle_axes(ball.middle, (0, 0, 1) if ball.middle[0] == 0 else (0, 1, 0), like, side)
 
 
-def hinge_axes(hinge: Hinge, ball: Ball, like: Tensor, side: str) -> Float[Tensor, "3 3"]:
+def hinge_axes(hinge: Hinge, like: Tensor, side: str) -> Float[Tensor, "3 3"]:
     """The axes of a hinge's plane, in the trunk's axes while the bone above is in its middle; ahead is the bend."""
-    return middle_axes(ball.middle, hinge.bend, like, side)
+    return middle_axes(ball_above(hinge).middle, hinge.bend, like, side)
+
+
+def ball_above(hinge: Hinge) -> Ball:
+    """The joint whose bone a hinge hangs on."""
+    return next(ball for ball in HUMAN.balls if ball.joint == hinge.above)
 
 
 def _sides(joint: str, skeleton: Skeleton) -> tuple[str, ...]:
@@ -221,15 +219,16 @@ def _turned(bones: Float[Tensor, "B N J 3"], part: list[int], turn: Float[Tensor
 
 
 def _seen_from_limb(
-    bones: Float[Tensor, "B N J 3"], hinge: Hinge, ball: Ball, side: str, skeleton: Skeleton
+    bones: Float[Tensor, "B N J 3"], hinge: Hinge, side: str, skeleton: Skeleton
 ) -> tuple[Float[Tensor, "B N 2"], Float[Tensor, "B N 3 3"]]:
     """A hinge's bone as a point of its plane, and the axes of the limb above it."""
+    ball = ball_above(hinge)
     trunk = trunk_frame(_joints(bones, skeleton), ball.frame, skeleton)
     above = F.normalize(bones[:, :, skeleton.index(side + hinge.above)], dim=-1)
     middle = ball_axes(ball, bones, side)[2]
     frame = trunk @ swing(middle.expand_as(above), (above[..., None, :] @ trunk)[..., 0, :])
     bone = F.normalize(bones[:, :, skeleton.index(side + hinge.joint)], dim=-1)
-    return to_point((bone[..., None, :] @ frame)[..., 0, :], hinge_axes(hinge, ball, bones, side)), frame
+    return to_point((bone[..., None, :] @ frame)[..., 0, :], hinge_axes(hinge, bones, side)), frame
 
 
 def _in_wedge(point: Float[Tensor, "*batch 2"], hinge: Hinge) -> Float[Tensor, "*batch 2"]:
@@ -243,13 +242,11 @@ def _in_wedge(point: Float[Tensor, "*batch 2"], hinge: Hinge) -> Float[Tensor, "
     return drawn - point.new_tensor((0, behind))
 
 
-def _bend(
-    bones: Float[Tensor, "B N J 3"], hinge: Hinge, ball: Ball, side: str, skeleton: Skeleton
-) -> Float[Tensor, "B N J 3"]:
-    point, frame = _seen_from_limb(bones, hinge, ball, side, skeleton)
+def _bend(bones: Float[Tensor, "B N J 3"], hinge: Hinge, side: str, skeleton: Skeleton) -> Float[Tensor, "B N J 3"]:
+    point, frame = _seen_from_limb(bones, hinge, side, skeleton)
     point = _in_wedge(point, hinge)
     share = (point.norm(dim=-1) / math.radians(hinge.flexion)).clamp(min=1e-6)
-    drawn = to_direction(point * (_pressed(share) / share)[..., None], hinge_axes(hinge, ball, bones, side))
+    drawn = to_direction(point * (_pressed(share) / share)[..., None], hinge_axes(hinge, bones, side))
     return _point_at(bones, side + hinge.joint, (frame @ drawn[..., None])[..., 0], skeleton)
 
 
@@ -260,10 +257,10 @@ def _twist(joints: Float[Tensor, "B N J 3"], skeleton: Skeleton) -> Float[Tensor
     return torch.atan2(hips[..., 0, 2], hips[..., 0, 0])
 
 
-def _untwist(bones: Float[Tensor, "B N J 3"], limits: Limits, skeleton: Skeleton) -> Float[Tensor, "B N J 3"]:
+def _untwist(bones: Float[Tensor, "B N J 3"], skeleton: Skeleton) -> Float[Tensor, "B N J 3"]:
     joints = _joints(bones, skeleton)
     twist = _twist(joints, skeleton)
-    share = (twist.abs() / math.radians(limits.twist)).clamp(min=1e-6)
+    share = (twist.abs() / math.radians(HUMAN.twist)).clamp(min=1e-6)
     back = twist * (1 - _pressed(share) / share)
     up = trunk_frame(joints, "shoulder", skeleton)[..., 1]
     return _turned(bones, list(skeleton.subtree("thorax"))[1:], rotation(-back[..., None] * up))

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from dreampose3d.data.anatomy import HUMAN, Ball, Hinge, ball_axes, hinge_axes, to_direction
+from dreampose3d.data.anatomy import HUMAN, Ball, Hinge, ball_above, ball_axes, hinge_axes, to_direction
 from dreampose3d.data.body import from_bones, rotation, swing, trunk_frame
 from dreampose3d.skeleton import Skeleton
 
@@ -86,12 +86,13 @@ def invent_motion(
     put("neck", chest, neck)
     put("head", chest, F.normalize(neck + 0.3 * _ball(balls["head"], "", smooth), dim=-1))
     for hinge in HUMAN.hinges:
-        ball, frame = balls[hinge.above], pelvis if hinge.above == "knee" else chest
+        ball = ball_above(hinge)
+        frame = pelvis if ball.frame == "hip" else chest
         for side in ("left_", "right_"):
             limb = _ball(ball, side, smooth)
             put(side + ball.joint, frame, limb)
             middle = ball_axes(ball, bones, side)[2].expand_as(limb)
-            put(side + hinge.joint, frame @ swing(middle, limb), _hinge(hinge, ball, side, smooth))
+            put(side + hinge.joint, frame @ swing(middle, limb), _hinge(hinge, side, smooth))
     made = direction * bones.norm(dim=-1, keepdim=True).mean(1, keepdim=True)
     return made, _path(made, smooth, skeleton)
 
@@ -105,13 +106,13 @@ def _ball(ball: Ball, side: str, smooth: "_Smooth") -> Float[Tensor, "B N 3"]:
     return to_direction(0.8 * torch.deg2rad(torch.stack((across, along), -1)), ball_axes(ball, out, side))
 
 
-def _hinge(hinge: Hinge, ball: Ball, side: str, smooth: "_Smooth") -> Float[Tensor, "B N 3"]:
+def _hinge(hinge: Hinge, side: str, smooth: "_Smooth") -> Float[Tensor, "B N 3"]:
     """A smooth random direction within a hinge's range, in the axes of the limb above."""
     habit = HABITS[hinge.joint]
     turn = 0.7 * math.radians(hinge.turn) * smooth.angle(*habit.out)
     flexion = math.radians(hinge.flexion) * (0.5 + 0.5 * smooth.angle(*habit.ahead))
     point = torch.stack((flexion * turn.sin(), flexion * turn.cos()), -1)
-    return to_direction(point, hinge_axes(hinge, ball, turn, side))
+    return to_direction(point, hinge_axes(hinge, turn, side))
 
 
 def _attitude(smooth: "_Smooth") -> Float[Tensor, "B N 3 3"]:
