@@ -19,6 +19,13 @@ def plain(config: RunConfig) -> dict[str, Any]:
     return json.loads(json.dumps(asdict(config), default=str))  # type: ignore[no-any-return]
 
 
+def completed(values: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """Options as an older version wrote them: those that came later, at any depth, had their default."""
+    inner = {key: completed(values[key], default) for key, default in defaults.items()
+             if isinstance(default, dict) and isinstance(values.get(key), dict)}  # fmt: skip
+    return defaults | values | inner
+
+
 def differences(ours: dict[str, Any], theirs: dict[str, Any], free: set[str]) -> list[str]:
     """The fields by which two runs are not the same one; folders may have been moved since a run began."""
     return [key for key in ours if key not in free and _moved(theirs[key]) != _moved(ours[key])]

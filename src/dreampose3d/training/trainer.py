@@ -36,7 +36,7 @@ from dreampose3d.training.log import Log, progress
 from dreampose3d.training.loss import Losses, imagined_weights, total_loss
 from dreampose3d.training.optimizers import optimizers_of
 from dreampose3d.training.parts import WHOLE, Part, split
-from dreampose3d.training.record import differences, hardware, plain, versions
+from dreampose3d.training.record import completed, differences, hardware, plain, versions
 from dreampose3d.training.report import write_report
 from dreampose3d.training.start import begin_with, fresh_model
 from dreampose3d.training.validation import measure
@@ -343,7 +343,7 @@ class Run:
         """Read the checkpoint of this run's folder (tensors and plain values only)."""
         saved = torch.load(self.config.out / "checkpoint.pt", map_location="cpu", weights_only=True)
         ours = plain(self.config)
-        theirs = plain(type(self.config)()) | json.loads(saved["config"])  # options that came later had their default
+        theirs = completed(json.loads(saved["config"]), plain(type(self.config)()))
         free = {"out", "budget", "core_minutes", "validate_every", "save_every"}
         free |= {"threads", "device", "accumulate", "compile"}
         if self.config.budget is not None or self.config.core_minutes is not None:
