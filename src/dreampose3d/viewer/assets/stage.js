@@ -50,8 +50,8 @@ class Stage {
     this.following = span > 2.5;
     this.middleOfPath = middle;
     this.frame = 0;
-    new ResizeObserver(() => this.resize()).observe(canvas.parentElement);
-    this.resize();
+    this.fit();
+    new ResizeObserver(() => { if (this.fit()) this.render(); }).observe(canvas.parentElement); // at once: fitting has cleared the canvas
   }
 
   // The spread at which the scale of uncertainty ends: a round number that few joints exceed.
@@ -282,13 +282,16 @@ class Stage {
     return true;
   }
 
-  resize() {
+  // Take the panel's size. False if that is what it has: new buffers are dear.
+  fit() {
     const {clientWidth: width, clientHeight: height} = this.canvas.parentElement;
+    if (this.width === width && this.height === height) return false;
+    Object.assign(this, {width, height});
     this.renderer.setSize(width, height, false);
     this.lens.aspect = width / Math.max(1, height);
     this.lens.updateProjectionMatrix();
     if (this.viewName) this.view(this.viewName, false);
-    this.render(); // at once: resizing has cleared the canvas
+    return true;
   }
 
   // Render once before the next repaint, however often it is asked.
