@@ -10,8 +10,8 @@ from numpy import ndarray
 
 from dreampose3d.report.markup import Markup, joined, tag
 
-WIDTH, HEIGHT = 360.0, 172.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 8.0, 20.0, 24.0
+WIDTH, HEIGHT = 360.0, 184.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 40.0, 8.0, 32.0, 24.0
 _COLUMNS = 300
 """Of more frames than this, the lowest and the highest of each column are drawn."""
 _MARK_APART = 13.0  # px between the numbers of moments
