@@ -20,6 +20,7 @@ from tests.oracles import (
 
 from dreampose3d.metrics import (
     acceleration_error,
+    acceleration_magnitude,
     auc,
     bone_length_spread,
     mpjpe,
@@ -138,6 +139,16 @@ def test_velocity_and_acceleration_of_a_fall():
     still = torch.zeros_like(fall)
     assert mpjve(fall, still, fps=10.0).tolist() == pytest.approx([500, 1500, 2500])  # mm/s, between frames
     assert acceleration_error(fall, still, fps=10.0).tolist() == pytest.approx([10, 10], rel=1e-5)
+
+
+def test_magnitude_of_acceleration_is_that_of_a_turning_joint():
+    """On a circle of radius r at w rad/s it is r w^2, less the share (w / fps)^2 / 12 that second differences miss."""
+    angle = 3.0 * torch.arange(200.0, dtype=torch.float64) / 100
+    circle = 500 * torch.stack((angle.cos(), angle.sin(), 0 * angle), -1)[:, None].expand(-1, J, -1)
+    assert acceleration_magnitude(circle, fps=100.0).tolist() == pytest.approx([0.5 * 9] * 198, rel=1e-4)
+    assert acceleration_magnitude(circle + 77, fps=100.0).tolist() == pytest.approx([0.5 * 9] * 198, rel=1e-4)
+    with pytest.raises(ValueError, match="positive frame rate"):
+        acceleration_magnitude(circle, fps=0.0)
 
 
 def test_a_constant_offset_has_no_velocity_and_a_drift_no_acceleration(poses):

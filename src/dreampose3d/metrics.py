@@ -151,6 +151,24 @@ def acceleration_error(
     return mpjpe(pred.diff(n=2, dim=-3), true.diff(n=2, dim=-3)) * (fps**2 / millimetres_a_metre)
 
 
+def acceleration_magnitude(joints: Float[Tensor, "*batch N J 3"], fps: float) -> Float[Tensor, "*batch triples"]:
+    """Mean size of the joints' accelerations, from the second differences of `acceleration_error`.
+
+    Beside the truth's own it tells jitter (above) from over-smoothing (below), which an error cannot.
+
+    Args:
+        joints: Joints over N frames, mm; root-relative ones leave the root's path out.
+        fps: Frames per second.
+
+    Returns:
+        One mean over the joints per three successive frames, m/s^2: none where there are fewer.
+
+    Raises:
+        ValueError: If the frame rate is not positive.
+    """
+    return acceleration_error(joints, torch.zeros_like(joints), fps)
+
+
 def pck(
     pred: Float[Tensor, "*batch J 3"],
     true: Float[Tensor, "*#batch J 3"],
