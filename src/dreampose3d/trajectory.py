@@ -114,6 +114,30 @@ def fit_root(
     )
 
 
+def reprojection_residual(
+    joints_root_relative_mm: Float[Tensor, "N J 3"],
+    root_mm: Float[Tensor, "N 3"],
+    rays: Float[Tensor, "N J 2"],
+    confidence: Float[Tensor, "N J"],
+) -> Float[Tensor, " N"]:
+    """How far a placed pose misses its 2D: the root of the confidence-weighted mean square over a frame's joints.
+
+    Args:
+        joints_root_relative_mm: Poses in the camera frame less the root, mm.
+        root_mm: Where the root is, camera frame, mm.
+        rays: The 2D joints as points of the plane z = 1; NaN where missing.
+        confidence: Certainty of each 2D joint in [0, 1]; joints below 0.05 count as missing.
+
+    Returns:
+        One distance per frame, mm, each joint's at its own depth; 0 for a frame without 2D.
+    """
+    joints = joints_root_relative_mm + root_mm[:, None]
+    seen = _seen(rays, confidence)
+    missed = torch.where(seen, (joints[..., :2] - rays * joints[..., 2:]).square().sum(-1), 0)
+    weight = torch.where(seen, confidence, 0)
+    return ((weight * missed).sum(-1) / weight.sum(-1).clamp_min(1e-6)).sqrt()
+
+
 def _fit(
     joints: Float[Tensor, "*batch J 3"], rays: Float[Tensor, "*#batch J 2"], confidence: Float[Tensor, "*#batch J"]
 ) -> Float[Tensor, "*batch 3"]:

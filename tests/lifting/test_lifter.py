@@ -14,7 +14,7 @@ from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import Weights
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import COCO_17, MPI_INF_3DHP_17
-from dreampose3d.trajectory import estimate_root
+from dreampose3d.trajectory import estimate_root, reprojection_residual
 from dreampose3d.view import mirror_poses
 
 CAMERA = Camera.from_focal((1000, 800), 1100.0)
@@ -181,6 +181,19 @@ def test_missing_joints_and_frames_are_an_input(lifter):
     assert (motion.confidence[5:20] == 0).all()
     assert (motion.spread_mm[:, 16] > motion.spread_mm[0, 1]).all()
     assert np.isnan(motion.keypoints_px[:, 16]).all()
+
+
+def test_doubtful_frames_are_given_a_wider_spread(lifter):
+    """By the share of its residual that the table names, as much in one joint as in another."""
+    card = {"spread": lifter.weights.card["spread"] | {"residual_share": [0.5] * 17}}
+    doubting = Lifter(replace(lifter.weights, card=card))
+    plain = lifter.lift(clip(), LiftOptions(hypotheses=2, steps=1))
+    wide = doubting.lift(clip(), LiftOptions(hypotheses=2, steps=1))
+    rays = CAMERA.rays(torch.from_numpy(clip().keypoints_px))
+    placed = torch.from_numpy(plain.root_relative_mm), torch.from_numpy(plain.root_mm)
+    residual = reprojection_residual(*placed, rays, torch.ones(40, 17)).numpy()
+    added = wide.spread_mm**2 - plain.spread_mm**2
+    np.testing.assert_allclose(added, np.broadcast_to(residual[:, None] ** 2, added.shape), rtol=1e-3)  # (2 x 0.5)^2
 
 
 def test_pan_of_the_camera_turns_the_result_with_it(lifter):

@@ -23,11 +23,12 @@ from dreampose3d.data.windows import MILLIMETRES
 from dreampose3d.diffusion import Denoise, cosine_alpha_bar, ddim_sample
 from dreampose3d.hypotheses import j_agg, l_agg, p_agg
 from dreampose3d.lifting.resample import Chunk, Resampling
+from dreampose3d.lifting.spread import spread_mm, variance_of
 from dreampose3d.model.prompt import Prompt
 from dreampose3d.model.weights import Weights, load_weights
 from dreampose3d.sequence import LiftedMotion, PoseSequence
 from dreampose3d.skeleton import skeleton_named
-from dreampose3d.trajectory import estimate_root
+from dreampose3d.trajectory import estimate_root, reprojection_residual
 from dreampose3d.view import MISSING_BELOW, View, mirror_poses, normalise_view
 
 Progress = Callable[[float], None]
@@ -125,7 +126,7 @@ class Lifter:
         confidence = torch.from_numpy(np.asarray(flat.confidence, np.float32))
         count, joints = confidence.shape
         poses = torch.empty(count, joints, 3)
-        spread = torch.empty(count, joints)
+        variance = torch.empty(count, joints)
         intent = torch.empty(count, len(self.config.labels))
         kept = torch.empty(options.hypotheses, count, joints, 3) if options.save_hypotheses else None
         for chunk in self.chunks(flat, options):
@@ -137,13 +138,15 @@ class Lifter:
                     poses[part] = l_agg(chunk.hypotheses_mm, rays[part], confidence[part])
                 case "j-agg":
                     poses[part] = j_agg(chunk.hypotheses_mm, rays[part], confidence[part])
-            spread[part] = self._spread(chunk.hypotheses_mm, confidence[part])
+            variance[part] = variance_of(chunk.hypotheses_mm)
             intent[part] = chunk.intent
             if kept is not None:
                 kept[:, part] = chunk.hypotheses_mm
             if progress is not None:
                 progress(part.stop / count)
         root = estimate_root(poses, rays, confidence)
+        residual = reprojection_residual(poses, root, rays, confidence)
+        spread = spread_mm(self.weights.card.get("spread", {}), variance, residual, confidence < MISSING_BELOW)
         return LiftedMotion(
             name=sequence.name,
             fps=sequence.fps,
@@ -321,19 +324,6 @@ class Lifter:
         confidence = torch.from_numpy(np.asarray(sequence.confidence, np.float32))
         screen = self.config.camera == "screen"
         return normalise_screen(keypoints, camera.size_px) if screen else camera.rays(keypoints), confidence
-
-    def _spread(
-        self, hypotheses_mm: Float[Tensor, "H N J 3"], confidence: Float[Tensor, "N J"]
-    ) -> Float[Tensor, "N J"]:
-        """s_j sqrt(mean_h |x_h - mean|^2 + f_j^2): 68 % of the errors on the validation clips lie below it [ours].
-
-        The floor f_j is needed because hypotheses nearly coincide at K = 1; it is larger for missing joints.
-        """
-        table = self.weights.card.get("spread") or {"scale": 1.0, "floor_mm": 0.0, "missing_floor_mm": 0.0}
-        scale, floor, missing = (torch.tensor(table[key]) for key in ("scale", "floor_mm", "missing_floor_mm"))
-        variance = (hypotheses_mm - hypotheses_mm.mean(0)).square().sum(-1).mean(0)
-        floor = torch.where(confidence < MISSING_BELOW, missing, floor)
-        return scale * (variance + floor**2).sqrt()
 
     def _meta(self, sequence: PoseSequence, camera: Camera, options: LiftOptions) -> dict[str, Any]:
         return {

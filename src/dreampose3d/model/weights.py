@@ -26,7 +26,7 @@ class Weights:
     name: str
     sha256: str
     card: dict[str, Any] = field(default_factory=dict)
-    """Training data, steps, seed, versions, and `spread`: s_j and f_j of the calibrated uncertainty."""
+    """Training data, steps, seed, versions, and `spread`: the table of the calibrated uncertainty."""
 
 
 def save_weights(model: DreamPose3D, path: Path, card: dict[str, Any]) -> str:

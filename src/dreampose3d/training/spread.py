@@ -1,7 +1,8 @@
 """Calibrated uncertainty: how far off the lifter is, learned on the validation clips, per joint."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,38 +11,45 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from dreampose3d.data.mocap import MocapClip
-from dreampose3d.evaluation import film_clip
+from dreampose3d.evaluation import FilmedClip, film_clip
 from dreampose3d.hypotheses import p_agg
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
+from dreampose3d.lifting.spread import spread_mm, variance_of
 from dreampose3d.model.weights import load_weights, save_weights
+from dreampose3d.trajectory import estimate_root, reprojection_residual
 from dreampose3d.view import MISSING_BELOW
 
 COVERAGE = 0.68
+_FLOORS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0)
+"""Candidates for f_j, in shares of the joint's median error."""
+_SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8)
+"""Candidates for g."""
+_STILL_MM = 1e-6
+"""A joint that never errs by as much is the root."""
 
 
-def calibrate_spread(weights: Path, clips: Sequence[MocapClip], options: LiftOptions | None = None) -> dict[str, Any]:
-    """Fit the spread on clips seen by one camera each, in turn with exact and with noisy 2D; write it into the weights.
+def calibrate_spread(
+    weights: Path, clips: Sequence[MocapClip], options: LiftOptions | None = None, frames: int = 60
+) -> dict[str, Any]:
+    """Fit the spread and write it into the weights.
+
+    Each clip's middle is seen by one camera, with exact and with noisy 2D: only both together tell how an error grows
+    with the doubt in the 2D.
 
     Args:
         weights: A weights file; rewritten with the fit in its card.
         clips: The validation split, never the test split.
         options: How results are lifted by default.
+        frames: Of each clip, at most.
 
     Returns:
-        `scale`, `floor_mm` and `missing_floor_mm` of every joint.
+        `scale`, `floor_mm`, `missing_floor_mm` and `residual_share` of every joint.
     """
     options = options or LiftOptions()
     lifter = Lifter.load(weights, "cpu")
-    errors, variances, lost = [], [], []
-    for number, clip in enumerate(clips):
-        for index, filmed in enumerate(film_clip(clip, "noisy" if number % 2 else "gt")):
-            if index == number // 2 % 4:
-                hypotheses = lifter.hypotheses(filmed.sequence, options)
-                true = filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None]
-                errors.append((p_agg(hypotheses) - true).norm(dim=-1))
-                variances.append((hypotheses - hypotheses.mean(0)).square().sum(-1).mean(0))
-                lost.append(filmed.confidence < MISSING_BELOW)
-    table = fit_spread(torch.cat(errors), torch.cat(variances).to(errors[0]), torch.cat(lost))
+    measured = [_measured(lifter, filmed, options) for filmed in _filmed(clips, frames)]
+    error, variance, residual, lost = (torch.cat(part) for part in zip(*measured, strict=True))
+    table = fit_spread(error, variance, residual, lost)
     found = load_weights(weights)
     card = found.card | {"spread": table | {"coverage": COVERAGE, "options": json.loads(json.dumps(options.__dict__))}}
     save_weights(found.model, weights, card)
@@ -49,37 +57,85 @@ def calibrate_spread(weights: Path, clips: Sequence[MocapClip], options: LiftOpt
 
 
 def fit_spread(
-    error: Float[Tensor, "F J"], variance: Float[Tensor, "F J"], lost: Bool[Tensor, "F J"]
+    error: Float[Tensor, "F J"],
+    variance: Float[Tensor, "F J"],
+    residual: Float[Tensor, " F"],
+    lost: Bool[Tensor, "F J"],
 ) -> dict[str, list[float]]:
-    """s_j and f_j of spread = s_j sqrt(variance + f_j^2), so that 68 % of the errors of each joint lie below it.
+    """The table of `lifting.spread.spread_mm`, so that 68 % of the errors of each joint lie below the spread.
 
-    The floor f_j is the one under which the errors are likeliest, taken as isotropic normal with a variance in
-    proportion to (variance + f_j^2); s_j then fits the coverage exactly. A second floor, for lost joints, fits theirs.
+    The floor f_j is the one under which the errors of a joint with 2D are likeliest, taken as isotropic normal with a
+    variance in proportion to (variance + f_j^2 + (g residual)^2); s_j then fits the coverage exactly, and a second
+    floor that of lost joints. The share g, common to all joints, is the one with which frames of little and of much
+    residual are covered alike.
+
+    Args:
+        error: Distances of the joints from the truth, mm.
+        variance: Mean squared distance of the hypotheses from their mean, mm^2.
+        residual: How far each frame's result misses its 2D, mm.
+        lost: Joints without 2D.
     """
-    table: dict[str, list[float]] = {"scale": [], "floor_mm": [], "missing_floor_mm": []}
-    for joint in range(error.shape[1]):
-        seen = ~lost[:, joint]
-        e, v = error[seen, joint], variance[seen, joint]
-        if float(e.max()) < 1e-6:  # the root
-            for values in table.values():
-                values.append(0.0)
-            continue
-        floor = min(_floors(e), key=lambda f: _misfit(e, v, f))
-        scale = float((e / (v + floor**2).sqrt()).quantile(COVERAGE))
-        e, v = error[~seen, joint], variance[~seen, joint]
-        missing = float(((e / scale) ** 2 - v).quantile(COVERAGE).clamp(min=floor**2).sqrt()) if len(e) else floor
-        for name, value in zip(table, (scale, floor, missing), strict=True):
-            table[name].append(round(value, 4))
-    return table
+    tables = [_fit_joints(error, variance, residual, lost, share) for share in _SHARES]
+    moving = error.amax(0) >= _STILL_MM
+    return min(
+        tables,
+        key=lambda table: _unevenness((error <= spread_mm(table, variance, residual, lost))[:, moving], residual),
+    )
 
 
-def _floors(error: Float[Tensor, " F"]) -> list[float]:
-    median = float(error.median())
-    return [median * factor for factor in (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0)]
+def _filmed(clips: Sequence[MocapClip], frames: int) -> Iterator[FilmedClip]:
+    for number, clip in enumerate(clips):
+        start = max(0, (len(clip.joints_mm) - frames) // 2)
+        middle = replace(clip, joints_mm=clip.joints_mm[start : start + frames])
+        for input in ("gt", "noisy"):
+            yield list(film_clip(middle, input))[number % 4]
 
 
-def _misfit(error: Float[Tensor, " F"], variance: Float[Tensor, " F"], floor: float) -> float:
-    """Negative log-likelihood of the errors, up to constants."""
-    shape = variance + floor**2
+def _measured(lifter: Lifter, filmed: FilmedClip, options: LiftOptions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Error, variance, residual and lost joints of a clip."""
+    hypotheses = lifter.hypotheses(filmed.sequence, options).double()
+    pose = p_agg(hypotheses)
+    error = (pose - (filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None])).norm(dim=-1)
+    root = estimate_root(pose, filmed.rays, filmed.confidence)
+    residual = reprojection_residual(pose, root, filmed.rays, filmed.confidence)
+    return error, variance_of(hypotheses), residual, filmed.confidence < MISSING_BELOW
+
+
+def _fit_joints(
+    error: Float[Tensor, "F J"],
+    variance: Float[Tensor, "F J"],
+    residual: Float[Tensor, " F"],
+    lost: Bool[Tensor, "F J"],
+    share: float,
+) -> dict[str, list[float]]:
+    doubt = variance + (share * residual[:, None]) ** 2
+    rows = [_fit_joint(error[:, joint], doubt[:, joint], lost[:, joint]) for joint in range(error.shape[1])]
+    scale, floor, missing = ([round(value, 4) for value in column] for column in zip(*rows, strict=True))
+    return {"scale": scale, "floor_mm": floor, "missing_floor_mm": missing, "residual_share": [share] * len(rows)}
+
+
+def _fit_joint(
+    error: Float[Tensor, " F"], doubt: Float[Tensor, " F"], lost: Bool[Tensor, " F"]
+) -> tuple[float, float, float]:
+    """s_j, f_j and f_j of lost frames of one joint."""
+    if float(error.max()) < _STILL_MM:
+        return 0.0, 0.0, 0.0
+    e, d = error[~lost], doubt[~lost]
+    floor = min((factor * float(e.median()) for factor in _FLOORS), key=lambda f: _misfit(e, d + f**2))
+    scale = float((e / (d + floor**2).sqrt()).quantile(COVERAGE))
+    if not lost.any():
+        return scale, floor, floor
+    wanting = (error[lost] / scale) ** 2 - doubt[lost]
+    return scale, floor, float(wanting.quantile(COVERAGE).clamp(min=floor**2).sqrt())
+
+
+def _misfit(error: Float[Tensor, " F"], shape: Float[Tensor, " F"]) -> float:
+    """Negative log-likelihood of the errors, up to constants, where variances are in proportion to `shape`."""
     level = (error.square() / shape).mean() / 3
     return float((1.5 * (level * shape).log()).mean())
+
+
+def _unevenness(inside: Bool[Tensor, "F J"], residual: Float[Tensor, " F"]) -> float:
+    """Mean square by which the coverage of the frames misses 68 %, over fifths of the frames by their residual."""
+    fifths = inside[residual.argsort()].double().mean(1).tensor_split(5)
+    return sum((float(part.mean()) - COVERAGE) ** 2 for part in fifths)
