@@ -20,16 +20,18 @@ from dreampose3d.report.subject import Subject
 CALM_HZ = 14.0
 """Speeds are drawn below this; peaks are told above it, too."""
 _CAUTION = "Lifted from one camera: compare times, trunk, stride and lead leg; do not read the throwing arm off it."
+_JITTER = (
+    " Jitter makes speeds look higher: lifted from 2D with a detector's errors, peaks of hands and feet were 1.6 to 1.8 "
+    "times the true ones as they are, and 1.4 to 1.6 times below 15 Hz (docs/motion.md)."
+)
 _CHARTED = ("wrist", "elbow", "ankle", "knee")
 _SINGLE = ("pelvis", "head")
 
 
 def speed_section(subject: Subject, moments: Sequence[Moment]) -> Markup:
     """Curves of hands and feet, pelvis and head, and of how fast pelvis and trunk turn; and a table of peaks."""
-    calm_hz = min(CALM_HZ, 0.45 * subject.fps)
-    calm = subject.joints_mm
-    if len(subject.time_s) >= 3:
-        calm = smooth(subject.joints_mm, subject.time_s, calm_hz)
+    calm_hz = min(CALM_HZ, 0.45 * subject.frame_rate)
+    calm = smooth(subject.joints_mm, subject.time_s, calm_hz)
     marks = [moment.time_s for moment in moments]
     cards = [
         tag(
@@ -40,10 +42,7 @@ def speed_section(subject: Subject, moments: Sequence[Moment]) -> Markup:
         )
         for title, unit, lines in _curves(subject, calm)
     ]
-    note = (
-        f"Curves show what is slower than {calm_hz:g} Hz. Jitter makes speeds look higher, and a low pass makes short "
-        "peaks lower: the truth lies between the two columns of peaks."
-    )
+    note = f"Curves show what is slower than {calm_hz:.3g} Hz.{'' if subject.lifted is None else _JITTER}"
     return joined(tag("p", note), tag("div", *cards, class_="cards"), _peaks(subject, calm, calm_hz))
 
 
@@ -69,7 +68,7 @@ def _peaks(subject: Subject, calm: Float[ndarray, "N J 3"], calm_hz: float) -> M
          f"{subject.time_s[slow[:, j].argmax()]:.2f}")
         for j, name in enumerate(subject.skeleton.joints) if name.endswith((*_CHARTED, *_SINGLE, "shoulder"))
     ]  # fmt: skip
-    heads = ("joint", f"below {calm_hz:g} Hz, m/s", "as it is, m/s", "at, s")
+    heads = ("joint", f"below {calm_hz:.3g} Hz, m/s", "as it is, m/s", "at, s")
     return table("Peak speeds", heads, sorted(rows, key=lambda row: -float(row[1])))
 
 

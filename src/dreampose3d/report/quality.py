@@ -72,7 +72,7 @@ class Quality:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Each figure with its word; the limits are ours, from what these figures are on motion lifted well."""
+        """Each figure with its word; the limits are a rule of thumb, ours."""
         return [
             Verdict("Uncertainty of a joint", float(np.median(self.spread_mm)), "mm", 40, 80,
                     "68 % of true joints lie nearer than this to where they are drawn, relative to the pelvis."),

@@ -72,7 +72,7 @@ class Scene:
 
 
 def seen_from(subject: Subject, time_s: float) -> str:
-    """From where the camera sees the person, in words: `his front`, `his left and behind` .. without the pronoun."""
+    """From where the camera sees the person, in words: `the front`, `back left`."""
     pose, skeleton = subject.pose_at(time_s), subject.skeleton
     across = np.subtract(*pose[skeleton.indices("right_hip", "left_hip")])
     ahead = np.cross(subject.up, across)

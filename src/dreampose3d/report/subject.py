@@ -40,6 +40,11 @@ class Subject:
         """Standing body height, from the lengths of the bones."""
         return body_height(self.joints_mm, self.skeleton, None if self.lifted is None else self.lifted.confidence)
 
+    @property
+    def frame_rate(self) -> float:
+        """Frames a second by their times, where there are two."""
+        return 1 / float(np.median(np.diff(self.time_s))) if len(self.time_s) > 1 else self.fps
+
     def happened(self, kind: Kind = "auto", throws: Side | None = None) -> Happened:
         """Its events.
 

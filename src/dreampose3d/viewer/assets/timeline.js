@@ -13,7 +13,11 @@ class Timeline {
     this.playhead = box.querySelector("#playhead");
     this.marks = box.querySelector("#marks");
     this.draw();
-    new ResizeObserver(() => this.draw()).observe(box);
+    this.remark = () => {};
+    new ResizeObserver(() => {
+      this.draw();
+      this.remark();
+    }).observe(box);
   }
 
   draw() {
@@ -75,6 +79,7 @@ class Timeline {
       return button;
     });
     this.marks.replaceChildren(loop, ...buttons);
+    this.remark = () => this.mark(range, events, go); // in another width there is other room
   }
 
   // Where a name at a place (0 to 1) has room: in the lower row or the upper one, to the right or the left; else nowhere.
