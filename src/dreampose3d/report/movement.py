@@ -21,8 +21,8 @@ CALM_HZ = 14.0
 """Speeds are drawn below this; peaks are told above it, too."""
 _CAUTION = "Lifted from one camera: compare times, trunk, stride and lead leg; do not read the throwing arm off it."
 _JITTER = (
-    " Jitter makes speeds look higher: lifted from 2D with a detector's errors, peaks of hands and feet were 1.6 to 1.8 "
-    "times the true ones as they are, and 1.4 to 1.6 times below 15 Hz (docs/motion.md)."
+    " Jitter makes speeds look higher: lifted from 2D with a detector's errors, peaks of hands and feet were 1.6 to 1.8"
+    " times the true ones as they are, and 1.4 to 1.6 times below 15 Hz (docs/motion.md)."
 )
 _CHARTED = ("wrist", "elbow", "ankle", "knee")
 _SINGLE = ("pelvis", "head")
