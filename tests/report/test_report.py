@@ -194,6 +194,7 @@ def test_what_the_camera_did_not_know_is_said():
         assert words in told(assumed)
     refined = {"options": {"height_m": 1.8}, "height_m": {"used": 1.8}, "ground": {"source": "up given"}}
     known = page_of(replace(motion, meta={"refined": refined}))
+    assert "body height 1.80 m, as given" in told(known)
     for words in ("The field of view was given", "Height was given as 1.8 m", "does not move: up given"):
         assert words in told(known)
 

@@ -18,14 +18,14 @@ def limits(subject: Subject, happened: Happened, quality: Quality | None) -> lis
         return told
     if happened.pitch is not None:
         told.insert(0, ("The throwing arm", _THROWING_ARM))
-    return [*_of_a_camera(subject.lifted, quality), *told]
+    return [*_of_a_camera(subject, subject.lifted, quality), *told]
 
 
-def _of_a_camera(motion: LiftedMotion, quality: Quality) -> Iterator[tuple[str, str]]:
+def _of_a_camera(subject: Subject, motion: LiftedMotion, quality: Quality) -> Iterator[tuple[str, str]]:
     yield "Depth", _DEPTH
     yield "Hidden limbs", f"{_HIDDEN} {_least_certain(quality)}"
     yield "Focal length", _focal_length(motion)
-    yield "Height", _height(motion)
+    yield "Height", _height(subject)
     yield "Up and the ground", _ground(motion)
 
 
@@ -49,18 +49,17 @@ def _focal_length(motion: LiftedMotion) -> str:
     )
 
 
-def _height(motion: LiftedMotion) -> str:
+def _height(subject: Subject) -> str:
     """Whether metres are true."""
-    refined = motion.meta.get("refined", {})
-    height = refined.get("height_m", {}).get("used")
-    given = refined.get("options", {}).get("height_m")
-    if given:
-        return f"Height was given as {given:g} m: distances and speeds are as true as the proportions of the body."
-    seen = f" The one used here is {height:.2f} m." if height else ""
+    if subject.given_height_m is not None:
+        return (
+            f"Height was given as {subject.given_height_m:g} m: distances and speeds are as true as the proportions of "
+            "the body."
+        )
     return (
-        "A tall person far away looks like a short one near by, so height is guessed."
-        f"{seen} Metres and m/s are off by the same share as that is; angles and % of height are not. Give --height to "
-        "lift."
+        "A tall person far away looks like a short one near by, so height is guessed; here it is "
+        f"{subject.height_mm / 1000:.2f} m. Metres and m/s are off by the same share as that is; angles and % of "
+        "height are not. Give --height to lift."
     )
 
 

@@ -134,8 +134,7 @@ def _key(subject: Subject) -> Markup:
             ("right", tag("line", x1=2, x2=32, y1=5, y2=5, class_="curve right")),
         )
     )
-    given = subject.lifted and subject.lifted.meta.get("refined", {}).get("options", {}).get("height_m")
-    how = "as given" if given else "as measured" if subject.lifted is None else "guessed"
+    how = "as given" if subject.given_height_m else "as measured" if subject.lifted is None else "guessed"
     return tag("p", left, right, tag("span", f"body height {subject.height_mm / 1000:.2f} m, {how}"), class_="keys")
 
 

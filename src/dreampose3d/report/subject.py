@@ -35,9 +35,18 @@ class Subject:
     """With 2D, uncertainty and provenance; none for motion capture."""
     skeleton: Skeleton = H36M_17
 
+    @property
+    def given_height_m(self) -> float | None:
+        """The true height, if it was told when the motion was lifted."""
+        options = {} if self.lifted is None else self.lifted.meta.get("refined", {}).get("options", {})
+        height_m: float | None = options.get("height_m")
+        return height_m
+
     @cached_property
     def height_mm(self) -> float:
-        """Standing body height, from the lengths of the bones."""
+        """Standing body height: the one that was given, else from the lengths of the bones."""
+        if self.given_height_m is not None:
+            return 1000 * self.given_height_m
         return body_height(self.joints_mm, self.skeleton, None if self.lifted is None else self.lifted.confidence)
 
     @property
