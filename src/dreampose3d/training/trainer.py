@@ -152,7 +152,9 @@ class Run:
                 row: dict[str, float] = {"step": self.step, "learning_rate": self.config.rate_at(self.step)}
                 row |= zip(losses._fields, torch.stack(losses).tolist(), strict=True)
                 if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
+                    begun = time.monotonic()
                     row |= self.validate()
+                    self.pace.between = (time.monotonic() - begun) / self.config.validate_every
                 log.write(row)
                 self.seconds = time.monotonic() - before
                 if self.step % self.config.save_every == 0:
@@ -161,9 +163,8 @@ class Run:
                 if self.step % 50 == 0 or self.step == self.config.steps or "val_mpjpe_mm" in row:
                     speed = self.pace.speed(self.model.config, phase)
                     log.pace.write({"step": self.step, "seconds": self.seconds} | speed)
-                    report(
-                        progress(row, log.curve, self.config.steps, speed, self.pace.remaining(self.config, self.step))
-                    )
+                    left = self.pace.remaining(self.config, self.step)
+                    report(progress(row, log.curve, self.config.steps, speed, left))
                 if self.step % max(1, self.config.steps // 20) == 0:
                     self.fit()
 
@@ -178,6 +179,8 @@ class Run:
 
     def agreed(self, told_to_stop: bool) -> bool:
         """Whether any process was told to stop: then all do, at the same step."""
+        if self.fabric.world_size == 1:
+            return told_to_stop
         return bool(total(torch.tensor(float(told_to_stop), device=self.device), self.fabric) > 0)
 
     def train_step(self, phase: Phase | None = None) -> Losses:
