@@ -32,7 +32,7 @@ def evaluate(
     steps: Annotated[int | None, arg(metavar="K", help_behavior_hint=CHOSEN)] = None,
     eta: Annotated[float | None, arg(metavar="E", help_behavior_hint="(default: 0; for d3dp: 1)")] = None,
     span: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: as in lift; for d3dp: 1)")] = None,
-    clamp: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: as the weights were trained; for d3dp: 1.1)")] = None,
+    clamp: Annotated[float | None, arg(metavar="M", help_behavior_hint="(default: as trained; for d3dp: 1.1)")] = None,
     flip: bool = True,
     flip_mode: Annotated[FlipMode | None, arg(help_behavior_hint="(default: inside)")] = None,
     compatible: Annotated[Literal["d3dp"] | None, arg(help_behavior_hint="")] = None,
