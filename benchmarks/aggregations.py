@@ -37,7 +37,7 @@ class Aggregations:
     """Of each clip, at most."""
     hypotheses: int = 3
     steps: int = 2
-    spans: tuple[float, ...] = (0.4, 0.2)
+    spans: tuple[float, ...] = (0.2, 0.4)
     threads: int = 2
 
 

@@ -50,7 +50,7 @@ class LiftOptions:
     """K: denoising steps of each."""
     eta: float = 0.0
     """Noise added between the steps: 0 is DDIM, 1 is D3DP's."""
-    span: float = 0.4
+    span: float = 0.2
     """Share of the noise schedule, from its noisy end, over which the steps are spread; 1 is D3DP's grid. A window's
     poses show through little noise, errors included, so steps at little noise only repeat the first guess [ours]."""
     flip: bool = True
