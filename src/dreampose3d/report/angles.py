@@ -25,10 +25,10 @@ ORDER = {
 """From the ground up; in each group first what is asked for most and is surest."""
 
 TYPICAL_ERROR_DEGREES = {
-    "hip_flexion": 5.5, "hip_adduction": 4.6, "hip_rotation": 7.5, "knee_flexion": 6.6, "shoulder_plane": 13.5,
-    "shoulder_elevation": 4.1, "shoulder_external_rotation": 14.4, "elbow_flexion": 8.4, "trunk_flexion": 5.3,
-    "trunk_side_bend": 2.9, "trunk_rotation": 4.5, "hip_shoulder_separation": 4.6, "head_flexion": 6.0,
-    "head_side_bend": 3.7, "pelvis_tilt": 3.5, "pelvis_obliquity": 2.5, "pelvis_rotation": 4.1, "trunk_tilt": 1.7,
+    "hip_flexion": 5.3, "hip_adduction": 4.8, "hip_rotation": 6.8, "knee_flexion": 6.0, "shoulder_plane": 12.2,
+    "shoulder_elevation": 4.5, "shoulder_external_rotation": 12.1, "elbow_flexion": 7.9, "trunk_flexion": 5.7,
+    "trunk_side_bend": 3.1, "trunk_rotation": 4.1, "hip_shoulder_separation": 4.2, "head_flexion": 6.3,
+    "head_side_bend": 3.7, "pelvis_tilt": 4.1, "pelvis_obliquity": 2.7, "pelvis_rotation": 4.9, "trunk_tilt": 1.5,
     "trunk_forward_tilt": 1.7, "trunk_side_tilt": 1.7,
 }  # fmt: skip
 """Median error of everyday motion lifted from a detector's 2D (docs/angles.md, weights `small`)."""
