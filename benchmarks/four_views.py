@@ -30,7 +30,9 @@ from dreampose3d.lifting.fetch import cache_folder
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.lifting.video import read_video
 from dreampose3d.metrics import mpjpe, p_mpjpe
-from dreampose3d.sequence import PoseSequence
+from dreampose3d.motion.refine import Refinement, refine
+from dreampose3d.motion.scale import body_height
+from dreampose3d.sequence import LiftedMotion, PoseSequence
 from dreampose3d.skeleton import BLAZEPOSE_33, H36M_17
 
 VIEWS = ("cam01", "cam02", "cam03", "cam04")
@@ -184,7 +186,7 @@ def score(pred_mm: Float[ndarray, "N J 3"], view: View, reference: Reference, fr
     return float(mpjpe(pred, true).mean()), float(p_mpjpe(pred, true).mean())
 
 
-def lift(views: list[View], fov: float | None, weights: str, options: LiftOptions) -> list[ndarray]:
+def lift(views: list[View], fov: float | None, weights: str, options: LiftOptions) -> list[LiftedMotion]:
     """Every view lifted by itself."""
     lifter, lifted = Lifter.load(weights), []
     for name, view in zip(VIEWS, views, strict=True):
@@ -192,7 +194,7 @@ def lift(views: list[View], fov: float | None, weights: str, options: LiftOption
         sequence = PoseSequence(
             name, FPS, BLAZEPOSE_33, keypoints_px=view.keypoints_px, confidence=view.confidence, camera=camera
         )
-        lifted.append(lifter.lift(sequence, options).root_relative_mm)
+        lifted.append(lifter.lift(sequence, options))
     return lifted
 
 
@@ -202,6 +204,27 @@ def print_scores(label: str, poses_mm: list[ndarray], views: list[View], referen
     print(f"{label}: limb MPJPE / P-MPJPE, mm")
     for name, (error, aligned) in zip((*VIEWS, "mean"), (*scores, tuple(np.mean(scores, 0))), strict=True):
         print(f"  {name}  {error:6.1f} / {aligned:5.1f}")
+
+
+def print_paths(motions: list[LiftedMotion], views: list[View], reference: Reference) -> None:
+    """How far the middle of the hips is from where it was triangulated, along the line of sight and across."""
+    height_m = body_height(reference.joints_mm, H36M_17) / 1000
+    print(f"root's path, error in % of the distance, along / across the line of sight (height {height_m:.2f} m):")
+    for name, motion, view, frames in zip(VIEWS, motions, views, reference.frames, strict=True):
+        true = view.camera.to_camera(torch.from_numpy(reference.joints_mm)).numpy()[:, HIPS].mean(1)
+        distance = np.linalg.norm(true, axis=-1)
+        sight = true / distance[:, None]
+        shares = []
+        for refinement in (Refinement(), Refinement(height_m=height_m)):
+            off = refine(motion, refinement).joints_mm[list(frames)][:, HIPS].mean(1) - true
+            along = (off * sight).sum(-1)
+            across = np.linalg.norm(off - along[:, None] * sight, axis=-1)
+            shares.append(tuple(float(100 * np.abs(part / distance).mean()) for part in (along, across)))
+        (free, free_across), (tall, tall_across) = shares
+        print(
+            f"  {name}  {free:4.1f} / {free_across:4.2f}, with the height {tall:4.1f} / {tall_across:4.2f}"
+            f"; distance {distance.mean() / 1000:.1f} m"
+        )
 
 
 def main(
@@ -228,7 +251,10 @@ def main(
     if not reference_only:
         camera = "calibrated" if fov is None else f"assumed field of view {fov:g} degrees"
         how = f"{options.aggregate}, H {options.hypotheses}, K {options.steps}, flip {'on' if options.flip else 'off'}"
-        print_scores(f"lifted ({weights}; {camera}; {how})", lift(views, fov, weights, options), views, reference)
+        motions = lift(views, fov, weights, options)
+        poses = [motion.root_relative_mm for motion in motions]
+        print_scores(f"lifted ({weights}; {camera}; {how})", poses, views, reference)
+        print_paths(motions, views, reference)
 
 
 if __name__ == "__main__":
