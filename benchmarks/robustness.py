@@ -10,6 +10,7 @@ next to each other whose errors differ by more than a fifth are named as steep.
 """
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -332,7 +333,7 @@ def sheet(results: dict[str, Any]) -> Figure:
                 if way in curves[name]:
                     panel.plot(curves[name]["values"], curves[name][way]["mpjpe"], color=colour, ls=dashes, lw=width,
                                marker="o", ms=1.8, label=f"{folder}, {way}")  # fmt: skip
-        panel.set_xlabel(CURVES[name].title)
+        panel.set_xlabel(textwrap.fill(CURVES[name].title, 28))
         panel.set_ylim(bottom=0)
         if CURVES[name].log:
             panel.set_xscale("log")
