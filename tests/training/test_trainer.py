@@ -434,7 +434,7 @@ def test_a_tiny_model_learns_four_windows(config, tmp_path, monkeypatch):
     """The same four views of one walker in each step: half the error of the best pose that ignores the 2D."""
     make = feeding.make_batch
     config = replace(
-        config, data=(write_set(tmp_path / "one", [clip_row(0, frames=30)]),), steps=140, learning_rate=2e-2,
+        config, data=(write_set(tmp_path / "one", [clip_row(0, frames=30)]),), steps=250, learning_rate=2e-2,
         optimizer="adamw", num_poses=1, windows=PLAIN, phases=(Phase(1, 5, 4, prompt=0.1),),
     )  # fmt: skip
     monkeypatch.setattr(feeding, "make_batch", lambda *given: make(*given[:-1], torch.Generator().manual_seed(1)))
