@@ -182,6 +182,23 @@ def test_a_full_disk_leaves_nothing(run, keypoints, weights, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--height 185", "expected a body height in metres"),
+        ("--smooth 0", "expected --smooth as a cut-off in Hz, such as 6, got 0"),
+        ("--floor -1", "expected --floor as the camera's height"),
+        ("--up 0 0 0", "such as --up 0 -1 0, got 0 0 0"),
+    ],
+)
+def test_what_cannot_be_refined_is_refused_before_the_long_part(run, keypoints, tmp_path, monkeypatch, option, message):
+    monkeypatch.setattr("dreampose3d.lifting.source.read_2d", None)
+    status, out, err = run("lift", keypoints, "--out", tmp_path / "out", *option.split())
+    assert (status, out) == (2, "")
+    assert message in err
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
     "where", ["dreampose3d.lifting.lifter.Lifter.lift", "dreampose3d.export.results.write_overlay"]
 )
 def test_ctrl_c_leaves_nothing(run, keypoints, weights, tmp_path, monkeypatch, where):
@@ -190,7 +207,7 @@ def test_ctrl_c_leaves_nothing(run, keypoints, weights, tmp_path, monkeypatch, w
 
     monkeypatch.setattr(where, interrupt)
     status, out, err = run("lift", keypoints, "--out", tmp_path / "out", "--weights", weights)
-    assert (status, out, err) == (130, "", "interrupted; nothing was written\n")
+    assert (status, out, err) == (130, "", "interrupted; no file is half-written\n")
     assert names(tmp_path) == []
 
 

@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             else:
                 tyro.cli(COMMANDS[name], prog=f"dreampose3d {name}", args=rest)
     except KeyboardInterrupt:
-        say("interrupted; nothing was written")
+        say("interrupted; no file is half-written")
         return INTERRUPTED
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("DREAMPOSE3D_DEBUG"):

@@ -93,12 +93,14 @@ def test_the_world_asks_for_a_posed_camera(motion):
 
 def test_bad_options_are_refused(motion):
     for options, message in (
-        (Refinement(height_m=185), "expected a body height in metres"),
-        (Refinement(smooth_hz=60), "expected a cut-off between 0 and 25 Hz"),
-        (Refinement(floor_m=-1), "expected --floor as the camera's height"),
-        (Refinement(up=(0, 0, 0)), "expected --up as a direction"),
+        ({"height_m": 185}, "expected a body height in metres"),
+        ({"smooth_hz": 0}, "expected --smooth as a cut-off in Hz"),
+        ({"floor_m": -1}, "expected --floor as the camera's height"),
+        ({"up": (0, 0, 0)}, "expected --up as a direction"),
     ):
         with pytest.raises(ValueError, match=message):
-            refine(motion, options)
+            Refinement(**options)
+    with pytest.raises(ValueError, match="expected a cut-off between 0 and 25 Hz"):
+        refine(motion, Refinement(smooth_hz=60))
     with pytest.raises(ValueError, match="at least 3 joints"):
         refine(replace(motion, confidence=np.zeros_like(motion.confidence)))

@@ -19,10 +19,10 @@ from dreampose3d.motion.bones import estimate_lengths, with_lengths
 from dreampose3d.motion.contacts import contacts, sliding_mm_per_s, standing
 from dreampose3d.motion.planting import plant_feet
 from dreampose3d.motion.root import root_path
-from dreampose3d.motion.scale import body_height, with_height
+from dreampose3d.motion.scale import body_height, require_height, with_height
 from dreampose3d.motion.smoothing import smooth
 from dreampose3d.motion.speeds import peak_speeds
-from dreampose3d.motion.world import Ground, find_ground
+from dreampose3d.motion.world import Ground, find_ground, require_ground
 from dreampose3d.sequence import LiftedMotion
 
 
@@ -44,6 +44,14 @@ class Refinement:
     """The camera's height above the floor, if known; poses the camera in a world, too."""
     plant_feet: bool = False
     """Hold standing feet where they stand."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no motion can be refined with, before anything is detected and lifted."""
+        if self.height_m is not None:
+            require_height(self.height_m)
+        if self.smooth_hz is not None and not 0 < self.smooth_hz < math.inf:
+            raise ValueError(f"expected --smooth as a cut-off in Hz, such as 6, got {self.smooth_hz:g}")
+        require_ground(self.up, self.floor_m)
 
     @property
     def finds_world(self) -> bool:

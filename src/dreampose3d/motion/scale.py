@@ -46,6 +46,12 @@ def body_height(
     return chain / SHARE_OF_HEIGHT
 
 
+def require_height(height_m: float) -> None:
+    """Refuse what is no person's height in metres."""
+    if not _PLAUSIBLE_M[0] <= height_m <= _PLAUSIBLE_M[1]:
+        raise ValueError(f"expected a body height in metres, such as 1.85, got {height_m:g}")
+
+
 def with_height(motion: LiftedMotion, height_m: float) -> LiftedMotion:
     """The motion, its path and its uncertainty scaled so that the person has a known height.
 
@@ -58,8 +64,7 @@ def with_height(motion: LiftedMotion, height_m: float) -> LiftedMotion:
     Raises:
         ValueError: If the height is not a person's in metres, or the motion has no frames.
     """
-    if not _PLAUSIBLE_M[0] <= height_m <= _PLAUSIBLE_M[1]:
-        raise ValueError(f"expected a body height in metres, such as 1.85, got {height_m:g}")
+    require_height(height_m)
     scale = 1000 * height_m / body_height(motion.root_relative_mm, motion.skeleton, motion.confidence)
     return replace(
         motion,

@@ -60,6 +60,15 @@ class Ground:
         )
 
 
+def require_ground(up: tuple[float, float, float] | None, camera_height_m: float | None) -> None:
+    """Refuse an up that is no direction, and a height (metres) that is not positive."""
+    if up is not None and not (np.isfinite(up).all() and np.linalg.norm(up) > 0):
+        got = " ".join(f"{x:g}" for x in up)
+        raise ValueError(f"expected --up as a direction in the camera's axes, such as --up 0 -1 0, got {got}")
+    if camera_height_m is not None and not 0 < camera_height_m < np.inf:
+        raise ValueError(f"expected --floor as the camera's height above the floor in metres, got {camera_height_m:g}")
+
+
 def find_ground(
     people: Sequence[LiftedMotion],
     up: tuple[float, float, float] | None = None,
@@ -77,10 +86,7 @@ def find_ground(
     """
     if not people:
         raise ValueError("expected at least one person to find the ground by, got none")
-    if up is not None and not (np.isfinite(up).all() and np.linalg.norm(up) > 0):
-        raise ValueError(f"expected --up as a direction x,y,z in the camera's axes, such as 0,-1,0, got {up}")
-    if camera_height_m is not None and not 0 < camera_height_m < np.inf:
-        raise ValueError(f"expected --floor as the camera's height above the floor in metres, got {camera_height_m:g}")
+    require_ground(up, camera_height_m)
     camera = people[0].camera
     if up is not None:
         direction, how = unit(np.array(up, np.float64)), "up given"
