@@ -43,6 +43,13 @@ def test_several_results_are_compared_under_names_that_differ(tmp_path, opened):
     assert [data["label"], data["others"][0]["label"]] == ["walk", "run"]
 
 
+def test_a_renamed_result_is_shown_under_its_new_name(tmp_path, opened):
+    renamed = result(tmp_path).rename(tmp_path / "take 2.pose3d.npz")
+    result(tmp_path)
+    view((renamed,))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["take 2.html", "take 2.pose3d.npz", "walk.pose3d.npz"]
+
+
 def test_what_is_no_result_is_refused(tmp_path):
     with pytest.raises(ValueError, match="at least one result to show"):
         view(())

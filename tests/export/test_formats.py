@@ -213,6 +213,9 @@ def test_the_command(lifted, tmp_path, capsys):
     write_npz(lifted, tmp_path / "clip.pose3d.npz")
     assert main(["export", str(tmp_path / "clip.pose3d.npz"), "--to", "trc,csv", "--out", str(tmp_path / "out")]) == 0
     assert capsys.readouterr().out.split() == [str(tmp_path / "out" / name) for name in ("clip.trc", "clip.motion.csv")]
+    renamed = (tmp_path / "clip.pose3d.npz").rename(tmp_path / "take 2.pose3d.npz")
+    assert main(["export", str(renamed), "--to", "trc", "--out", str(tmp_path / "new")]) == 0
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["take 2.trc"]
     assert main(["export", str(tmp_path / "none.npz"), "--to", "trc", "--out", str(tmp_path / "out")]) == 2
     assert "no lifted motion at" in capsys.readouterr().err
     assert main(["export", str(tmp_path / "none.npz"), "--to", "fbx", "--out", str(tmp_path / "out")]) == 2

@@ -1,5 +1,6 @@
 """`dreampose3d export`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,8 +24,9 @@ def export(
     """
     from dreampose3d.export.formats import export as export_motions
     from dreampose3d.export.formats import formats_named
-    from dreampose3d.export.tables import load_motion
+    from dreampose3d.export.tables import load_motion, result_name
 
     names = formats_named(to)
-    for path in export_motions([load_motion(result) for result in results], names, out):
+    motions = [replace(load_motion(result), name=result_name(result)) for result in results]
+    for path in export_motions(motions, names, out):
         print(path)

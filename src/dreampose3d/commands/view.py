@@ -25,7 +25,7 @@ def view(
         rerun: Show them in the Rerun viewer instead.
         save: Write Rerun's recording to a file instead of opening its viewer.
     """
-    from dreampose3d.export.tables import load_motion
+    from dreampose3d.export.tables import load_motion, result_name
     from dreampose3d.viewer.measured import measured
     from dreampose3d.viewer.page import write_page
     from dreampose3d.viewer.recording import write_recording
@@ -35,7 +35,7 @@ def view(
     if save is not None and not rerun:
         raise ValueError("--save names Rerun's recording; give --rerun, too, or --out for the page")
     motions = [load_motion(path) for path in results]
-    labels = [path.name.removesuffix(".pose3d.npz") for path in results]
+    labels = [result_name(path) for path in results]
     if len(set(labels)) < len(labels):
         labels = [f"{path.parent.name}/{label}" for path, label in zip(results, labels, strict=True)]
     shown = [measured(motion, label) for motion, label in zip(motions, labels, strict=True)]
@@ -43,7 +43,7 @@ def view(
         write_recording(shown, save, video)
         print("showing in Rerun" if save is None else f"open it with: rerun {save}")
         return
-    name = motions[0].name + (".compared.html" if len(motions) > 1 else ".html")
+    name = result_name(results[0]) + (".compared.html" if len(motions) > 1 else ".html")
     page = results[0].parent / name if out is None else out
     write_page(shown, page, video)
     print(f"open {page}")

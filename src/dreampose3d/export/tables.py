@@ -20,6 +20,7 @@ from dreampose3d.sequence import LiftedMotion
 from dreampose3d.skeleton import SKELETONS, Skeleton
 
 FORMAT = "dreampose3d.motion/1"
+SUFFIX = ".pose3d.npz"
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the zip format's first moment: equal content gives equal bytes
 _AXES = {
     "root_relative_mm": "N J 3",
@@ -103,6 +104,11 @@ def load_motion(path: Path | str) -> LiftedMotion:
         meta=meta,
         **parts,
     )
+
+
+def result_name(path: Path) -> str:
+    """What a result's file is called, which its user may have changed: the name for all that is made from it."""
+    return path.name.removesuffix(SUFFIX)
 
 
 def write_json(motion: LiftedMotion, path: Path | str) -> None:

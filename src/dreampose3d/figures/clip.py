@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from dreampose3d.data.mocap import MocapClip, read_mocap
 from dreampose3d.evaluation.mocap import AZIMUTHS_DEGREES, Input, film_clip, stable_seed, static_camera
-from dreampose3d.export.tables import load_motion
+from dreampose3d.export.tables import SUFFIX, load_motion
 from dreampose3d.lifting.source import read_2d
 from dreampose3d.sequence import LiftedMotion, PoseSequence
 from dreampose3d.skeleton import H36M_17, Skeleton
@@ -84,7 +84,7 @@ def read_clip(
         return film(pick_trial(read_mocap(path, set_name), trial), camera, input)
     if trial is not None:
         raise ValueError(f"--trial names a clip of a motion-capture folder, but {path} is none")
-    return load_motion(path) if path.name.endswith(".pose3d.npz") else read_2d(path)
+    return load_motion(path) if path.name.endswith(SUFFIX) else read_2d(path)
 
 
 def pick_trial(clips: list[MocapClip], trial: str | None) -> MocapClip:

@@ -9,15 +9,13 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from dreampose3d.data.mocap import MocapClip, read_mocap
-from dreampose3d.export.tables import load_motion
+from dreampose3d.export.tables import SUFFIX, load_motion, result_name
 from dreampose3d.figures.clip import pick_trial
 from dreampose3d.motion.frames import Side, pelvis_axes, unit
 from dreampose3d.motion.moments import Happened, Kind, what_happens, what_happens_in
 from dreampose3d.motion.scale import body_height
 from dreampose3d.sequence import LiftedMotion
 from dreampose3d.skeleton import H36M_17, Skeleton
-
-_SUFFIX = ".pose3d.npz"
 
 
 @dataclass(frozen=True)
@@ -97,7 +95,7 @@ def read_subject(path: Path, set_name: str | None = None, trial: str | None = No
     if trial is not None or set_name is not None:
         raise ValueError(f"--trial and --set name a clip of a motion-capture folder, but {path} is none")
     result = _only_result(path) if path.is_dir() else path
-    return replace(lifted(load_motion(result)), name=result.name.removesuffix(_SUFFIX))
+    return replace(lifted(load_motion(result)), name=result_name(result))
 
 
 def lifted(motion: LiftedMotion) -> Subject:
@@ -126,9 +124,9 @@ def _facing(joints: Float[ndarray, "N J 3"]) -> Float[ndarray, " 3"]:
 
 
 def _only_result(folder: Path) -> Path:
-    found = sorted(folder.glob(f"*{_SUFFIX}"))
+    found = sorted(folder.glob(f"*{SUFFIX}"))
     if not found:
-        raise FileNotFoundError(f"{folder} holds no result of `dreampose3d lift` (<name>{_SUFFIX})")
+        raise FileNotFoundError(f"{folder} holds no result of `dreampose3d lift` (<name>{SUFFIX})")
     if len(found) > 1:
         raise ValueError(f"{folder} holds {len(found)} results; name one: {', '.join(map(str, found[:6]))}")
     return found[0]
