@@ -423,6 +423,24 @@ def test_a_budget_that_is_no_time_is_told_before_anything_is_done(config):
     assert not config.out.exists()
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_a_run_leaves_arithmetic_as_it_was(config, monkeypatch, before):
+    """Flushing denormals is a state of the whole thread: it is the step's, not the caller's."""
+    smallest, seen, step = (
+        torch.tensor(torch.finfo(torch.float64).smallest_normal, dtype=torch.float64),
+        [],
+        Run.train_step,
+    )
+    monkeypatch.setattr(Run, "train_step", lambda self: (seen.append(float(smallest / 2)), step(self))[1])
+    torch.set_flush_denormal(before)
+    try:
+        Run.start(replace(config, steps=1), quiet).go(quiet)
+        assert seen == [0]
+        assert (float(smallest / 2) == 0) is before
+    finally:
+        torch.set_flush_denormal(False)
+
+
 def test_a_loss_that_is_not_finite_stops_the_run(config, monkeypatch):
     run = Run.start(config, quiet)
     run.model.decoder.head.weight.data.fill_(torch.nan)

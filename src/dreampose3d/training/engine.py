@@ -109,6 +109,18 @@ def from_first(number: int, fabric: "Fabric") -> int:
 
 
 @contextmanager
+def denormals_flushed() -> Iterator[None]:
+    """Take numbers next to zero for zero meanwhile: among the moments they would cost AdamW a third of a step."""
+    smallest = torch.finfo(torch.float64).smallest_normal
+    before = float(torch.tensor(smallest, dtype=torch.float64) / 2) == 0
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+@contextmanager
 def stops_wait() -> Iterator[Callable[[], bool]]:
     """Yield whether Ctrl-C was pressed or SIGTERM came: they end a run between steps, as half a step is not resumed."""
     received: list[int] = []

@@ -23,6 +23,7 @@ from dreampose3d.training.config import Phase, RunConfig
 from dreampose3d.training.engine import (
     add_gradients,
     compile_blocks,
+    denormals_flushed,
     device_of,
     fabric_of,
     from_first,
@@ -105,11 +106,11 @@ class Run:
         self.pace = Pace({})
 
     @classmethod
+    @denormals_flushed()
     def start(cls, config: RunConfig, report: Report) -> "Run":
         """A new run, or the one that its folder holds."""
         begun = time.monotonic()
         torch.set_num_threads(config.threads)
-        torch.set_flush_denormal(True)  # moments near zero would cost AdamW a third of a step
         torch.manual_seed(config.seed)
         model = fresh_model(config)
         if config.init is not None:
@@ -140,6 +141,7 @@ class Run:
         report(feed.choice)
         return run
 
+    @denormals_flushed()
     def go(self, report: Report) -> None:
         """Train to the last step, or to the one in which Ctrl-C is pressed or SIGTERM comes."""
         before = time.monotonic() - self.seconds
