@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/figures.md and of the README again: after new weights, or a change of the figures.
+"""Draw the pictures of docs/figures.md, the README and the model card again: after new weights, or other figures.
 
     python docs/images/draw.py MOCAP
 
@@ -15,14 +15,22 @@ from dreampose3d.cli import main
 
 HERE = Path(__file__).parent
 CLIP = ("--trial", "s011_t01")
+# fmt: off
 PICTURES = {
     "trajectory": ("trajectory", "CMU", *CLIP, "--input", "gt", "noisy", "--joints", "left_wrist", "right_ankle"),
     "lifted": ("qualitative", "CMU", *CLIP, "--input", "noisy", "--times", "2.5", "3.0", "3.3", "3.5", "4.0"),
+    "failure-jump": (
+        "qualitative", "CMU", "--trial", "s049_t05", "--input", "gt", "--times", "0.5", "0.7", "0.86", "1.0", "1.2",
+    ),
+    "failure-cartwheel": (
+        "qualitative", "CMU", "--trial", "s049_t08", "--input", "gt", "--times", "0.2", "0.48", "1.0", "2.0", "3.0",
+    ),
     "spatial": ("attention", "CMU", *CLIP, "--heads", "each"),
     "prompt": ("attention", "CMU", *CLIP, "--map", "prompt"),
     "affinity": ("affinity", "--weights", "small"),
     "prompts": ("prompts", "CMU", *CLIP, "--input", "noisy"),
 }
+# fmt: on
 WIDTH_PX, COLOURS = 1050, 64
 
 if __name__ == "__main__":
