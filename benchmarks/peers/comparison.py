@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from benchmarks.peers import d3dp, flow, ktpformer, mixste, motionagformer, ours, videopose3d
 from benchmarks.peers.measuring import HYPOTHESES, hardware, measured
-from benchmarks.peers.peer import Peer, PeerRun
+from benchmarks.peers.peer import PHASES, Peer, PeerRun
 from tyro.conf import arg
 
 from dreampose3d.files import atomic_write
@@ -73,13 +73,13 @@ def compare(
     Args:
         comparison: What to run.
         report: Told each run's progress.
-        base: The run that all have in common; the recipe `mocap` where not given.
+        base: The run that all have in common; the recipe `mocap` with `PHASES` where not given.
         peers: By name.
 
     Raises:
         ValueError: If a folder holds a run with other options.
     """
-    base = mocap() if base is None else base
+    base = replace(mocap(), phases=PHASES) if base is None else base
     for seed, name in product(comparison.seeds, comparison.only):
         if run(comparison, peers[name], seed, base, report) is None:
             report("stopped; the same command goes on from here")

@@ -11,12 +11,18 @@ from dreampose3d.diffusion import cosine_alpha_bar
 from dreampose3d.model.dreampose import DreamPose3D, wiener_gain
 from dreampose3d.model.hallucination import HallucinativePoseDecoder
 from dreampose3d.model.prompt import Prompt
-from dreampose3d.training.config import RunConfig
+from dreampose3d.training.config import Phase, RunConfig
 from dreampose3d.training.feed import Feed
 from dreampose3d.training.trainer import Run
 
-DENOISER_ALONE: dict[str, Any] = {"affinity": False, "prompt": "none", "num_poses": 1}
-"""Our model without SRE, APL and HPD."""
+DENOISER_ALONE: dict[str, Any] = {"guess": False, "affinity": False, "prompt": "none", "num_poses": 1}
+"""Our model without SRE, APL, HPD and first guess."""
+PHASES = (
+    Phase(0.4, 9, 96, prompt=0.1, denoise=0.05),
+    Phase(0.35, 27, 32, prompt=0.5, denoise=0.1),
+    Phase(0.25, 81, 12, denoise=0.2),
+)
+"""Windows a step, the same for all: half of what our recipe takes, since a step of some peers costs eight of ours."""
 
 
 class Peer(NamedTuple):
@@ -76,6 +82,7 @@ class Deterministic(nn.Module):
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"],
         neighbour: None = None,
+        guess: None = None,
     ) -> Float[Tensor, "B N J C"]:
         """Pose tokens; arguments as in `Denoiser.forward`."""
         return self.network(torch.zeros_like(x_t), observed, torch.zeros_like(t), None, time_s, valid, view)  # type: ignore[no-any-return]

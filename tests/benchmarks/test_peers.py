@@ -14,7 +14,6 @@ from benchmarks.peers.ktpformer import TrajectoryPrior
 from benchmarks.peers.measuring import gmacs, lifter_of, shown
 from benchmarks.peers.motionagformer import alike, normalised
 from benchmarks.peers.peer import DENOISER_ALONE, PeerRun
-from benchmarks.peers.videopose3d import three_taps
 from tests.motion import PLAIN, clip_row, write_set
 
 from dreampose3d.data.mocap import read_mocap
@@ -198,14 +197,6 @@ def test_flow_matching_trains_and_samples_on_its_own_schedule(comparison, base):
 
 
 # Parts
-
-
-def test_three_taps_are_a_dilated_convolution():
-    convolution = torch.nn.Conv1d(4, 6, 3, padding=2, dilation=2, bias=False)
-    x, valid = torch.randn(2, 9, 4), torch.ones(2, 9, dtype=torch.bool)
-    linear = convolution.weight.permute(0, 2, 1).flatten(1)  # out, tap, in
-    twin = convolution(x.transpose(1, 2)).transpose(1, 2)
-    torch.testing.assert_close(three_taps(x, 2, valid) @ linear.T, twin)
 
 
 def test_the_skeletons_graph_is_normalised_by_both_degrees():

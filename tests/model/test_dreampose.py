@@ -129,6 +129,8 @@ def test_presets():
     assert (config.tower.kind, config.camera, config.num_poses, config.mlp_ratio) == ("clip", "screen", 3, 2.0)
     assert small().camera == "any"
     assert replace(base(), width=160, depth=4, heads=5) == small()
+    assert paper().guess == 0, "the paper's has no first guess"
+    assert not paper().gated_affinity
     assert set(PRESETS) == {"paper", "base", "small", "tiny"}
 
 

@@ -52,7 +52,12 @@ def test_macs_are_counted_as_by_hand():
     phi = 36 * 256 * 64 + 36 * (64 * 256 + 256 * W)
     tower = L * (4 * W * W + 2 * W * 32) + 2 * L * L * W
     projected = (L + 1) * (W * C + C * C)
-    assert count_macs(config) == (motion + phi + tower + projected, denoiser, tokens * 3 * C)
+    assert count_macs(config) == (0, motion + phi + tower + projected, denoiser, tokens * 3 * C)
+    F, G = 64, 4  # of the first guess
+    taps, block = 3 * N * 51 * F, N * (3 * F * F + F * F)
+    of_guess = taps + 3 * F + 3 * block + N * F * 17 * G + tokens * G * 3
+    guessing = count_macs(replace(config, guess=F))
+    assert guessing == (of_guess, *count_macs(config)[1:2], denoiser + tokens * (G + 3) * C, tokens * 3 * C)
 
 
 def test_without_a_prompt_it_costs_nothing():
@@ -63,6 +68,7 @@ def test_without_a_prompt_it_costs_nothing():
 def test_describe_names_every_part():
     text = describe(tiny())
     assert text.startswith("N 9, C 16, 2 + 2 blocks, 2 heads, n 3, T 1000, any camera, minilm text tower: ")
-    assert [line.split()[0] for line in text.splitlines()[1:]] == ["part", "prompt", "tower", "denoiser", "decoder"]
-    assert "6 heads, n 3, T 1000, any camera, minilm text tower: 23.34 M weights to train" in overview()
+    parts = [line.split()[0] for line in text.splitlines()[1:]]
+    assert parts == ["part", "guess", "prompt", "tower", "denoiser", "decoder"]
+    assert "6 heads, n 3, T 1000, any camera, minilm text tower: 23.83 M weights to train" in overview()
     assert all(f"{name}: N " in overview() for name in PRESETS)

@@ -62,10 +62,21 @@ def test_the_pace_follows_the_machine():
     assert pace.costs[LONG] == 7
 
 
+def test_the_unknown_costs_what_is_known_of_its_kind():
+    costly, cheap = replace(SHORT, denoise=1.0), replace(SHORT, denoise=0.0)
+    pace = Pace({costly: 8.0, cheap: 1.0})
+    assert pace.cost(replace(LONG, denoise=0.25)) == 0.75 * 1 + 0.25 * 8
+    assert Pace({costly: 8.0}).cost(cheap) == 8
+
+
 def test_speed_counts_frames_and_multiply_accumulates():
-    """Of forward and backward, thrice forward's: a window of 27 in the phase of 27, the prompt in half of the steps."""
-    prompt, denoiser, decoder = count_macs(replace(small(), frames=9))
-    assert step_macs(small(), SHORT) == 3 * 8 * (prompt / 2 + denoiser + decoder)
+    """Of forward and backward, thrice forward's: a window of 9 in the phase of 9, the prompt in half of the steps."""
+    guess, prompt, denoiser, decoder = count_macs(replace(small(), frames=9))
+    assert step_macs(small(), SHORT) == 3 * 8 * (guess + prompt / 2 + denoiser + decoder)
+    seldom = replace(SHORT, denoise=0.25)
+    assert step_macs(small(), seldom) == 3 * 8 * (guess + (prompt / 2 + denoiser + decoder) / 4)
+    alone = replace(small(), guess=0)
+    assert step_macs(alone, seldom) == step_macs(alone, SHORT), "nothing else is there to train"
     speed = Pace({SHORT: 0.5}).speed(small(), SHORT)
     assert speed["frames_per_s"] == 144
     assert speed["gmacs_per_s"] == pytest.approx(2e-9 * step_macs(small(), SHORT))

@@ -215,7 +215,7 @@ def test_falloff_supervises_neighbours_in_a_share_of_the_steps(config, monkeypat
     """Weights of 0 or 1, never 0 for the centre, and lambda_k in the mean."""
     drawn = []
     run = Run.start(replace(config, falloff=True, num_poses=5, single_pose=0.0), quiet)
-    total = module.Losses(*5 * [torch.zeros((), requires_grad=True)])
+    total = module.Losses(*6 * [torch.zeros((), requires_grad=True)])
     monkeypatch.setattr(module, "total_loss", lambda *given: drawn.append(given[-1]) or total)
     monkeypatch.setattr(run.model, "hallucinate", lambda *_: torch.zeros(1))
     batch = run.feed.batch(config.phases[0], 0, 5, torch.Generator())

@@ -100,7 +100,7 @@ def test_nothing_valid_costs_nothing():
     losses = total_loss(
         pred, true, torch.zeros_like(valid), torch.randn(2, 3), torch.full((2,), -1), H36M_17, 0.01, 0.5
     )
-    assert [float(x) for x in losses] == [0, 0, 0, 0, 0]
+    assert [float(x) for x in losses] == [0, 0, 0, 0, 0, 0]
 
 
 def test_the_total_is_equation_7():

@@ -14,8 +14,10 @@ from dreampose3d.data.mocap import read_mocap
 from dreampose3d.data.windows import UNLABELLED, MotionBank, WindowConfig
 from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.model.blocks import Block
+from dreampose3d.model.dreampose import tiny
 from dreampose3d.model.weights import load_weights
 from dreampose3d.skeleton import H36M_17
+from dreampose3d.training import config as configuring
 from dreampose3d.training import feed as feeding
 from dreampose3d.training import trainer as module
 from dreampose3d.training.config import Phase, TrainConfig
@@ -513,8 +515,8 @@ def test_own_guesses_are_shown_as_the_sampler_shows_them(config, monkeypatch):
     run = Run.start(replace(config, own_guess=1.0, at_pure_noise=0.0), quiet)
     shown, forward = [], run.model.tokens
 
-    def tokens(x_t, observed, t, *rest):
-        answer = forward(x_t, observed, t, *rest)
+    def tokens(x_t, observed, t, *rest, **told):
+        answer = forward(x_t, observed, t, *rest, **told)
         shown.append((x_t, t, run.model.decoder(answer).detach()))
         return answer
 
@@ -524,3 +526,80 @@ def test_own_guesses_are_shown_as_the_sampler_shows_them(config, monkeypatch):
     assert last.unique().tolist() == [len(run.alpha_bar) - 1]
     signal, noise = (part.sqrt()[t].float()[:, None, None, None] for part in (run.alpha_bar, 1 - run.alpha_bar))
     torch.testing.assert_close(x_t, signal * guess + noise * x_T / (1 - run.alpha_bar[-1]).sqrt().float())
+
+
+@pytest.fixture
+def guessing(config, monkeypatch):
+    """With a first guess, and a denoiser that is trained in every fourth step."""
+    monkeypatch.setitem(configuring.PRESETS, "tiny", lambda: replace(tiny(), guess=32))
+    phases = tuple(replace(phase, denoise=0.25) for phase in config.phases)
+    return replace(config, phases=phases, single_pose=0.0)
+
+
+def test_most_steps_train_the_first_guess_alone(guessing):
+    run = Run.start(guessing, quiet)
+    before, moved = weights_of(run), []
+    for _ in range(guessing.steps):
+        losses = run.train_step()
+        run.step += 1
+        after = weights_of(run)
+        moved.append({name.split(".")[0] for name in after if not torch.equal(after[name], before[name])})
+        before = after
+        assert float(losses.guess) > 0
+        assert (float(losses.pose) == float(losses.guess)) is (moved[-1] == {"first"})
+    assert ["denoiser" in parts for parts in moved] == [False, False, False, True] * 2
+    assert all("first" in parts for parts in moved)
+
+
+def weights_of(run):
+    return {name: p.detach().clone() for name, p in run.model.named_parameters() if p.requires_grad}
+
+
+def test_the_denoisers_loss_leaves_the_first_guess_alone(guessing):
+    """Its gradient is that of its own loss, in either kind of step."""
+    run = Run.start(guessing, quiet)
+    run.model.decoder.head.weight.data.normal_()
+    batch, found = run.feed.batch(guessing.phases[0], 0, 3, torch.Generator().manual_seed(0)), []
+    for denoise in (False, True):
+        run.model.zero_grad()
+        run.backward(batch, 1.0, torch.Generator().manual_seed(0), denoise)
+        found.append({name: p.grad.clone() for name, p in run.model.first.named_parameters()})
+        assert (run.model.decoder.head.weight.grad is not None) is denoise
+    torch.testing.assert_close(found[0], found[1])
+
+
+def test_two_halves_of_a_batch_give_the_first_guess_the_whole_ones_gradient(guessing):
+    found = []
+    for accumulate in (1, 2):
+        run = Run.start(replace(guessing, accumulate=accumulate, out=guessing.out / str(accumulate)), quiet)
+        batch = run.feed.batch(guessing.phases[0], 0, 3, torch.Generator().manual_seed(0))
+        run.backward(batch, 0.0, torch.Generator().manual_seed(0), denoise=False)
+        found.append({name: p.grad for name, p in run.model.first.named_parameters()})
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)
+
+
+def test_a_run_with_a_first_guess_goes_on_to_the_last_bit(guessing, monkeypatch):
+    """Muon has no state yet of what no step has trained."""
+    whole = train_whole(guessing)
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "train_step", stop_at(1, Run.train_step))
+        train(guessing, quiet)
+    train(guessing, quiet)
+    assert rows(guessing) == rows(whole)
+    finished, once = weights(guessing), weights(whole)
+    assert all(torch.equal(value, once[name]) for name, value in finished.items())
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.3, 1.0])
+def test_a_share_of_steps_trains_the_denoiser(share):
+    phase = Phase(1.0, 9, 4, denoise=share)
+    assert sum(phase.denoises(step) for step in range(1000)) == pytest.approx(1000 * share, abs=1)
+    assert sum(part for part, _ in phase.kinds) == 1
+    assert {kind.denoise for _, kind in phase.kinds} == {0.0, 1.0} - ({1 - share} if share in (0.0, 1.0) else set())
+
+
+def test_without_a_first_guess_tokens_see_whole_poses_again(guessing):
+    full, without = guessing.architecture(), replace(guessing, guess=False).architecture()
+    assert (full.guess, full.whole_pose) == (32, False)
+    assert (without.guess, without.whole_pose) == (0, True)
+    assert replace(without, guess=32, whole_pose=False) == full

@@ -41,7 +41,7 @@ def affinity_figure(affinity: JointAffinity | None, skeleton: Skeleton, width: W
 
 def affinity_matrices(affinity: JointAffinity) -> Float[ndarray, "3 J J"]:
     """A_L, A_G and ((A_L + A_G) + (A_L + A_G)^T) / 2."""
-    matrices = (affinity.local, affinity.learned, affinity())
+    matrices = (affinity.prior(), affinity.learned, affinity())
     return np.stack([matrix.detach().cpu().double().numpy() for matrix in matrices])
 
 

@@ -268,12 +268,14 @@ class Lifter:
         if options.flip:
             sides.append(mirror_poses(view.observed, self.mirror))
         prompts = [self.model.read_intent(side, time_s, valid) for side in sides]
+        guesses = [self.model.guess(side, time_s, valid, view.condition) for side in sides]
 
         def look(mirrored: int, x_t: Tensor, t: int) -> Tensor:
             """x_0 as seen directly or in the mirror, always on the side of the direct look."""
             shown = mirror_poses(x_t, self.mirror) if mirrored else x_t
             when = torch.full((len(x_t),), t, device=x_t.device)
-            x_0 = self.model(shown, sides[mirrored], when, prompts[mirrored], time_s, valid, view.condition)
+            given = (sides[mirrored], when, prompts[mirrored], time_s, valid, view.condition, guesses[mirrored])
+            x_0 = self.model(shown, *given)
             return mirror_poses(x_0, self.mirror) if mirrored else x_0
 
         def look_both_ways(x_t: Tensor, t: int) -> Tensor:

@@ -13,21 +13,32 @@ class JointAffinity(nn.Module):
 
     A_L, from the kinematic tree, ties near joints: adjacency divided by the joint's degree, diagonal 1 [ours,
     the convention of KTPFormer's prior]. A_G is learned, for distant joints, and starts at 1e-6. No softmax.
+
+    Rows of that A_L add up to 2: an untrained network's joints drown in those beside them, which costs a short
+    training 14 of 104 mm (RESULTS.md). `gated` [ours] lets it begin as none: A_L = I + g (A_L' - I), g learned from 0.
     """
 
     local: Tensor
 
-    def __init__(self, skeleton: Skeleton) -> None:
+    def __init__(self, skeleton: Skeleton, *, gated: bool = False) -> None:
         super().__init__()
         near = torch.tensor(skeleton.adjacency, dtype=torch.float32)
         local = near / near.sum(1, keepdim=True).clamp(min=1) + torch.eye(skeleton.num_joints)
         self.register_buffer("local", local, persistent=False)
         self.learned = nn.Parameter(torch.full_like(local, 1e-6))
+        self.gate = nn.Parameter(torch.zeros(())) if gated else None
 
     def forward(self) -> Float[Tensor, "J J"]:
         """The symmetric affinity of every pair of joints."""
-        one_sided = self.local + self.learned
+        one_sided = self.prior() + self.learned
         return (one_sided + one_sided.T) / 2
+
+    def prior(self) -> Float[Tensor, "J J"]:
+        """A_L."""
+        if self.gate is None:
+            return self.local
+        alone = torch.eye(len(self.local), device=self.local.device)
+        return alone + self.gate * (self.local - alone)
 
 
 class SpatialRepresentationEncoder(nn.Module):
@@ -39,10 +50,18 @@ class SpatialRepresentationEncoder(nn.Module):
     """
 
     def __init__(
-        self, skeleton: Skeleton, width: int, num_heads: int, mlp_ratio: float, *, affinity: bool, prompt: bool
+        self,
+        skeleton: Skeleton,
+        width: int,
+        num_heads: int,
+        mlp_ratio: float,
+        *,
+        affinity: bool,
+        prompt: bool,
+        gated: bool = False,
     ) -> None:
         super().__init__()
-        self.affinity = JointAffinity(skeleton) if affinity else None
+        self.affinity = JointAffinity(skeleton, gated=gated) if affinity else None
         self.norm_attention = nn.LayerNorm(width)
         self.attention = SelfAttention(width, num_heads)
         self.from_prompt = nn.Linear(width, width) if prompt else None

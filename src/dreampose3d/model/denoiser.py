@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from dreampose3d.model.affinity import SpatialRepresentationEncoder
 from dreampose3d.model.blocks import Block, Mlp, attend, sinusoids
+from dreampose3d.model.guess import Guess
 from dreampose3d.model.prompt import Prompt
 from dreampose3d.skeleton import Skeleton
 from dreampose3d.view import MISSING_BELOW
@@ -52,6 +53,8 @@ class Denoiser(nn.Module):
         affinity: bool = True,
         prompt: bool = True,
         whole_pose: bool = False,
+        guess: int = 0,
+        gated: bool = False,
     ) -> None:
         """Build it.
 
@@ -67,11 +70,14 @@ class Denoiser(nn.Module):
             prompt: False leaves the prompt out (ablation).
             whole_pose: True lets every token also see its frame's whole 2D pose through an MLP [ours]: a small model
                 trained briefly need not first learn to gather it by attention.
+            guess: G of the first guess whose features and pose every token is told; 0 without one [ours].
+            gated: True lets the affinity of the kinematic tree begin as none [ours].
         """
         super().__init__()
         self.width = width
         self.embed = nn.Linear(6 if confidence else 5, width)
         self.whole_pose = Mlp((3 if confidence else 2) * skeleton.num_joints, 4 * width, width) if whole_pose else None
+        self.guess = nn.Linear(guess + 3, width) if guess else None
         self.missing = nn.Parameter(torch.zeros(width)) if confidence else None
         self.view = Mlp(2, width, width) if confidence else None
         self.joint = nn.Parameter(torch.zeros(skeleton.num_joints, width))
@@ -79,7 +85,7 @@ class Denoiser(nn.Module):
         self.seconds = None if frames else nn.Linear(width, width)
         self.step = Mlp(width, 2 * width, width)
         self.encode_joints = SpatialRepresentationEncoder(
-            skeleton, width, num_heads, mlp_ratio, affinity=affinity, prompt=prompt
+            skeleton, width, num_heads, mlp_ratio, affinity=affinity, prompt=prompt, gated=gated
         )
         self.ask_prompt = PromptCrossAttention(width, num_heads) if prompt else None
         self.temporal_first = Block(width, num_heads, mlp_ratio)
@@ -97,6 +103,7 @@ class Denoiser(nn.Module):
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
         neighbour: Float[Tensor, " C"] | None = None,
+        guess: Guess | None = None,
     ) -> Float[Tensor, "B N J C"]:
         """Denoise.
 
@@ -109,6 +116,7 @@ class Denoiser(nn.Module):
             valid: False on padded frames and on frames without a joint: no frame attends to them.
             view: log of the person's angular size, and whether the camera is known.
             neighbour: In the ablation without HPD's decoder, the vector that says which neighbour's pose is wanted.
+            guess: What the first guess has made of the window.
 
         Returns:
             Pose tokens, from which the decoder reads poses.
@@ -116,6 +124,8 @@ class Denoiser(nn.Module):
         tokens = self.embed(torch.cat((observed, x_t), -1)) + self.joint
         if self.whole_pose is not None:
             tokens = tokens + self.whole_pose(observed.flatten(2))[:, :, None]
+        if self.guess is not None and guess is not None:
+            tokens = tokens + self.guess(torch.cat(guess, -1))
         if self.missing is not None:
             tokens = tokens + (observed[..., 2:] < MISSING_BELOW) * self.missing
         tokens = self.encode_joints(tokens, None if prompt is None else prompt.pooled)

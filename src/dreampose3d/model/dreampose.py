@@ -1,6 +1,7 @@
 """DreamPose3D: the four parts wired as in the paper's figure, and the presets.
 
-2D -> ActionPrompt (APL) -> Denoiser (SPD, with the SRE in its first block) -> HallucinativePoseDecoder (HPD) -> x_0
+2D -> FirstGuess [ours] -> ActionPrompt (APL) -> Denoiser (SPD, with the SRE in its first block) ->
+HallucinativePoseDecoder (HPD) -> x_0
 """
 
 from dataclasses import asdict, dataclass, field
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from dreampose3d import __version__
 from dreampose3d.diffusion import cosine_alpha_bar
 from dreampose3d.model.denoiser import Denoiser
+from dreampose3d.model.guess import FirstGuess, Guess
 from dreampose3d.model.hallucination import HallucinativePoseDecoder
 from dreampose3d.model.prompt import ActionPrompt, Prompt, PromptKind
 from dreampose3d.model.text import Activation, CLIPTower, MiniLMTower, TextTower
@@ -65,10 +67,14 @@ class DreamPose3DConfig:
     """"any": the normalised view with confidence; "screen": x/w*2-1, as the benchmarks have it."""
     whole_pose: bool = False
     """Every token also sees its frame's whole 2D pose [ours]; the paper's does not."""
+    guess: int = 0
+    """C of the first guess, which the denoiser corrects [ours]; 0: there is none, as in the paper."""
     shrink_noise: bool = True
     """The denoiser is shown each noisy pose's best linear guess at x_0 [ours]; the paper's sees x_t itself."""
     affinity: bool = True
     """SRE's affinity; False is an ablation."""
+    gated_affinity: bool = False
+    """The affinity of the kinematic tree begins as none [ours]; the paper does not say how large it is."""
     prompt: PromptKind = "learned"
     """"none" and "random" are ablations."""
     imagine: Imagination = "decoder"
@@ -118,12 +124,12 @@ def paper() -> DreamPose3DConfig:
 
 def small() -> DreamPose3DConfig:
     """What ships: for a laptop's CPU, any camera, any frame rate."""
-    return DreamPose3DConfig(frames=81, width=160, depth=4, heads=5, whole_pose=True)
+    return DreamPose3DConfig(frames=81, width=160, depth=4, heads=5, guess=512, gated_affinity=True)
 
 
 def base() -> DreamPose3DConfig:
-    """As `small`, for a GPU: 23.3 M trained weights. None of it ship, since no GPU was to be had to train them."""
-    return DreamPose3DConfig(frames=81, width=384, depth=8, heads=6, whole_pose=True)
+    """As `small`, for a GPU: 23.8 M trained weights. None of it ships, since no GPU was to be had to train them."""
+    return DreamPose3DConfig(frames=81, width=384, depth=7, heads=6, guess=512, gated_affinity=True)
 
 
 def tiny() -> DreamPose3DConfig:
@@ -146,10 +152,12 @@ class DreamPose3D(nn.Module):
         prompt: ActionPrompt | None,
         denoiser: Denoiser,
         decoder: HallucinativePoseDecoder,
+        first: FirstGuess | None = None,
     ) -> None:
         super().__init__()
         self.config = config
         self.prompt = prompt
+        self.first = first
         self.denoiser = denoiser
         self.decoder = decoder
         self.neighbours = nn.Parameter(torch.zeros(config.num_poses, config.width)) if _by_denoisers(config) else None
@@ -162,6 +170,16 @@ class DreamPose3D(nn.Module):
         """E_c, once a window; None in the ablation without prompts."""
         return None if self.prompt is None else self.prompt(observed, time_s, valid)
 
+    def guess(
+        self,
+        observed: Float[Tensor, "B N J D"],
+        time_s: Float[Tensor, "B N"],
+        valid: Bool[Tensor, "B N"],
+        view: Float[Tensor, "B 2"] | None = None,
+    ) -> Guess | None:
+        """The first guess, once a window; None in a model without."""
+        return None if self.first is None else self.first(observed, time_s, valid, view)
+
     def tokens(
         self,
         x_t: Float[Tensor, "B N J 3"],
@@ -172,6 +190,7 @@ class DreamPose3D(nn.Module):
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
         neighbour: Float[Tensor, " C"] | None = None,
+        guess: Guess | None = None,
     ) -> Float[Tensor, "B N J C"]:
         """What the denoiser makes of noisy poses (Eq. 3); arguments as in `Denoiser.forward`.
 
@@ -179,7 +198,7 @@ class DreamPose3D(nn.Module):
         which keeps pure noise from drowning the 2D where nothing else is to be had [ours].
         """
         x_t = self.shrink[t].to(x_t)[:, None, None, None] * x_t
-        return self.denoiser(x_t, observed, t, prompt, time_s, valid, view, neighbour)  # type: ignore[no-any-return]
+        return self.denoiser(x_t, observed, t, prompt, time_s, valid, view, neighbour, guess)  # type: ignore[no-any-return]
 
     def forward(
         self,
@@ -190,9 +209,12 @@ class DreamPose3D(nn.Module):
         time_s: Float[Tensor, "B N"],
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
+        guess: Guess | None = None,
     ) -> Float[Tensor, "B N J 3"]:
-        """The estimate of x_0: root-relative joints in metres."""
-        return self.decoder(self.tokens(x_t, observed, t, prompt, time_s, valid, view))  # type: ignore[no-any-return]
+        """The estimate of x_0: root-relative joints in metres; a first guess that is not given is made here."""
+        guess = self.guess(observed, time_s, valid, view) if guess is None else guess
+        correction = self.decoder(self.tokens(x_t, observed, t, prompt, time_s, valid, view, guess=guess))
+        return correction if guess is None else guess.pose + correction  # type: ignore[no-any-return]
 
     def hallucinate(
         self,
@@ -203,14 +225,18 @@ class DreamPose3D(nn.Module):
         time_s: Float[Tensor, "B N"],
         valid: Bool[Tensor, "B N"],
         view: Float[Tensor, "B 2"] | None = None,
+        guess: Guess | None = None,
     ) -> Float[Tensor, "B N M J 3"]:
         """x_0 of every frame and of its imagined neighbours, for the loss (Eq. 6); arguments as in `forward`."""
+        guess = self.guess(observed, time_s, valid, view) if guess is None else guess
         given = (x_t, observed, t, prompt, time_s, valid, view)
         if self.neighbours is None:
-            return self.decoder.hallucinate(self.tokens(*given))
-        centre = self.config.num_poses // 2  # which is told nothing, as in `forward`
-        told = [None if m == centre else row for m, row in enumerate(self.neighbours)]
-        return torch.stack([self.decoder(self.tokens(*given, neighbour)) for neighbour in told], 2)
+            correction = self.decoder.hallucinate(self.tokens(*given, guess=guess))
+        else:
+            centre = self.config.num_poses // 2  # which is told nothing, as in `forward`
+            told = [None if m == centre else row for m, row in enumerate(self.neighbours)]
+            correction = torch.stack([self.decoder(self.tokens(*given, neighbour, guess)) for neighbour in told], 2)
+        return correction if guess is None else guess.pose[:, :, None] + correction
 
 
 def wiener_gain(alpha_bar: Float[Tensor, " T"], std: float = 0.35) -> Float[Tensor, " T"]:
@@ -242,10 +268,19 @@ def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPos
         affinity=config.affinity,
         prompt=prompt is not None,
         whole_pose=config.whole_pose,
+        guess=_joint_width(config),
+        gated=config.gated_affinity,
     )
+    first = None
+    if config.guess:
+        num_inputs = (3 if any_camera else 2) * skeleton.num_joints
+        first = FirstGuess(skeleton, num_inputs, config.guess, _joint_width(config))
     num_poses = 1 if _by_denoisers(config) else config.num_poses
     decoder = HallucinativePoseDecoder(config.width, num_poses, skeleton.root)
-    return DreamPose3D(config, prompt, denoiser, decoder)
+    if config.guess:
+        nn.init.zeros_(decoder.head.weight)  # a correction begins as none
+        nn.init.zeros_(decoder.head.bias)
+    return DreamPose3D(config, prompt, denoiser, decoder, first)
 
 
 def empty_tower(config: TowerConfig) -> TextTower:
@@ -253,6 +288,10 @@ def empty_tower(config: TowerConfig) -> TextTower:
     if config.kind == "minilm":
         return MiniLMTower(config.width, config.layers, config.heads, config.mlp)
     return CLIPTower(config.width, config.layers, config.heads, config.mlp, config.pooled_width, config.activation)
+
+
+def _joint_width(config: DreamPose3DConfig) -> int:
+    return config.guess // 16
 
 
 def _by_denoisers(config: DreamPose3DConfig) -> bool:

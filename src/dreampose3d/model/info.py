@@ -22,18 +22,20 @@ class Parameters(NamedTuple):
 
 
 class Macs(NamedTuple):
-    """Multiply-accumulates for one window of N frames; the prompt runs once a window, the others at every step."""
+    """Multiply-accumulates for one window of N frames; guess and prompt run once a window, the rest at every step."""
 
+    guess: int
     prompt: int
     denoiser: int
     decoder: int
 
 
 def count_parameters(config: DreamPose3DConfig) -> dict[str, Parameters]:
-    """Weights by part: prompt (without its tower), tower, denoiser, decoder."""
+    """Weights by part: first guess, prompt (without its tower), tower, denoiser, decoder."""
     model = _outline(config)
     whole, tower = (_count(part) for part in (model.prompt, model.prompt and model.prompt.tower))
     return {
+        "guess": _count(model.first),
         "prompt": Parameters(whole.trained - tower.trained, whole.frozen - tower.frozen),
         "tower": tower,
         "denoiser": _count(model.denoiser),
@@ -51,13 +53,15 @@ def count_macs(config: DreamPose3DConfig) -> Macs:
         observed, x_t = torch.zeros(1, N, J, 3 if any_camera else 2), torch.zeros(1, N, J, 3)
         time_s, t = torch.zeros(1, N), torch.zeros(1, dtype=torch.long)
         view = torch.zeros(1, 2) if any_camera else None
+    with FlopCounterMode(display=False) as of_guess:
+        guess = model.guess(observed, time_s, valid.to("meta"), view)
     with FlopCounterMode(display=False) as of_prompt:
         prompt = model.read_intent(observed, time_s, valid.to("meta"))
     with FlopCounterMode(display=False) as of_denoiser:
-        tokens = model.denoiser(x_t, observed, t, prompt, time_s, valid, view)
+        tokens = model.denoiser(x_t, observed, t, prompt, time_s, valid, view, guess=guess)
     with FlopCounterMode(display=False) as of_decoder:
         model.decoder(tokens)
-    return Macs(*(counter.get_total_flops() // 2 for counter in (of_prompt, of_denoiser, of_decoder)))
+    return Macs(*(counter.get_total_flops() // 2 for counter in (of_guess, of_prompt, of_denoiser, of_decoder)))
 
 
 def describe(config: DreamPose3DConfig) -> str:

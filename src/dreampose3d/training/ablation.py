@@ -55,7 +55,10 @@ TABLES: dict[int | str, Ablation] = {
             Variant("without SRE (no affinity)", {"affinity": False}, "32.2 / 24.8"),
             Variant("without APL (no prompt)", {"prompt": "none"}, "31.9 / 24.9"),
             Variant("without HPD (n = 1)", {"num_poses": 1}, "30.1 / 24.2"),
-            Variant("denoiser only", {"affinity": False, "prompt": "none", "num_poses": 1}, "37.4 / 30.7"),
+            Variant("without the first guess [ours]", {"guess": False}),
+            Variant(
+                "denoiser only", {"affinity": False, "prompt": "none", "num_poses": 1, "guess": False}, "37.4 / 30.7"
+            ),
         ),
     ),
     6: Ablation(

@@ -45,19 +45,28 @@ class Pace:
         """Learn from a step: a mean over about the last ten."""
         self.costs[phase] = self.costs.get(phase, seconds) + (seconds - self.costs.get(phase, seconds)) / 10
 
+    def cost(self, phase: Phase) -> float:
+        """Seconds of a step of this phase in the mean."""
+        return sum(share * self._cost(kind) for share, kind in phase.kinds)
+
+    def _cost(self, kind: Phase) -> float:
+        """What is unknown is taken to cost what the known ones do: those that train the same parts, if there are."""
+        alike = [cost for known, cost in self.costs.items() if known.denoise == kind.denoise]
+        known = alike or list(self.costs.values())
+        return self.costs.get(kind, sum(known) / len(known))
+
     def speed(self, model: DreamPose3DConfig, phase: Phase) -> dict[str, float]:
         """Frames, and 10^9 multiply-accumulates, that are trained on in a second of a phase's steps."""
-        cost = self.costs[phase]
+        cost = self.cost(phase)
         return {"frames_per_s": phase.batch * phase.frames / cost, "gmacs_per_s": step_macs(model, phase) / cost / 1e9}
 
     def remaining(self, config: RunConfig, step: int) -> float:
-        """Seconds from a step to the last one; a phase of unknown cost is taken to cost what the known ones do."""
-        usual = sum(self.costs.values()) / len(self.costs)
+        """Seconds from a step to the last one."""
         end, seconds = 0.0, 0.0
         for phase in config.phases:
             begin, end = end, end + phase.share
             steps = max(0.0, end * config.steps - max(step, begin * config.steps))
-            seconds += steps * (self.costs.get(phase, usual) + self.between)
+            seconds += steps * (self.cost(phase) + self.between)
         return seconds
 
     def fitted(self, config: RunConfig, step: int, seconds: float) -> int:
@@ -69,9 +78,10 @@ class Pace:
 
 @cache
 def step_macs(model: DreamPose3DConfig, phase: Phase) -> float:
-    """Multiply-accumulates of a step: three times forward's, of which the prompt's fall to a share of the steps."""
-    prompt, denoiser, decoder = count_macs(replace(model, frames=phase.frames))
-    return 3 * phase.batch * (phase.prompt * prompt + denoiser + decoder)
+    """Multiply-accumulates of a step: three times forward's, of which some parts' fall to a share of the steps."""
+    guess, prompt, denoiser, decoder = count_macs(replace(model, frames=phase.frames))
+    denoise = phase.denoise if model.guess else 1.0
+    return 3 * phase.batch * (guess + denoise * (phase.prompt * prompt + denoiser + decoder))
 
 
 def clock(seconds: float) -> str:

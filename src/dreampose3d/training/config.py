@@ -25,6 +25,19 @@ class Phase:
     prompt: float = 1.0
     """Share of steps that run the prompt. The tower costs as much as a short window's denoiser; without it the
     prompt's two entries add nothing, as at their start [ours]."""
+    denoise: float = 1.0
+    """Share of steps that train the denoiser; the others train the first guess alone, at an eighth of the cost [ours].
+    Only where the model has a first guess."""
+
+    def denoises(self, step: int) -> bool:
+        """Whether a step trains the denoiser: every so many do."""
+        return int((step + 1) * self.denoise) > int(step * self.denoise)
+
+    @property
+    def kinds(self) -> list[tuple[float, "Phase"]]:
+        """The shares of steps that cost alike, each as a phase of its own."""
+        parts = [(1 - self.denoise, replace(self, denoise=0.0)), (self.denoise, replace(self, denoise=1.0))]
+        return [(share, kind) for share, kind in parts if share > 0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +101,8 @@ class RunConfig(ABC):
     falloff: bool = False
     """Ablation: supervise the neighbours at distance k in a share of 1 / (1 + |k|) of the steps, at full weight,
     instead of in all steps with that weight."""
+    guess: bool = True
+    """False: the ablation without the first guess, where the model has one."""
     affinity: bool = True
     """False: the ablation without the SRE's affinity."""
     prompt: Literal["learned", "random", "none"] = "learned"
@@ -128,9 +143,11 @@ class RunConfig(ABC):
 
     def architecture(self) -> DreamPose3DConfig:
         """The model's preset with the ablations and the vocabulary of this run."""
-        vocabulary = load_vocabulary(self.vocabulary)
+        vocabulary, preset = load_vocabulary(self.vocabulary), PRESETS[self.model]()
+        if preset.guess and not self.guess:
+            preset = replace(preset, guess=0, whole_pose=True)  # which the guess had made superfluous
         return replace(
-            PRESETS[self.model](),
+            preset,
             affinity=self.affinity,
             prompt=self.prompt,
             num_poses=self.num_poses,
@@ -146,7 +163,11 @@ class TrainConfig(RunConfig):
 
     warm_up: float = 0.03
     """Share of the steps; then a cosine down to 1 % of the rate."""
-    phases: tuple[Phase, ...] = (Phase(0.4, 9, 96, prompt=0.1), Phase(0.35, 27, 32, prompt=0.5), Phase(0.25, 81, 12))
+    phases: tuple[Phase, ...] = (
+        Phase(0.4, 9, 192, prompt=0.1, denoise=0.03),
+        Phase(0.35, 27, 64, prompt=0.5, denoise=0.06),
+        Phase(0.25, 81, 24, denoise=0.1),
+    )
     """Short windows first: for the same cost they show ten times as many different poses [ours]."""
     windows: WindowConfig = field(default_factory=WindowConfig)
 

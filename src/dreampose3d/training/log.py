@@ -14,7 +14,7 @@ from typing import Any
 from dreampose3d.training.budget import clock
 
 COLUMNS = (
-    "step", "learning_rate", "total", "pose", "action", "bone", "velocity",
+    "step", "learning_rate", "total", "pose", "action", "bone", "velocity", "guess",
     "val_mpjpe_mm", "val_p_mpjpe_mm", "val_intent",
 )  # fmt: skip
 _BARS = "▁▂▃▄▅▆▇█"

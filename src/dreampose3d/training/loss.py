@@ -18,6 +18,8 @@ class Losses(NamedTuple):
     action: Tensor
     bone: Tensor
     velocity: Tensor
+    guess: Tensor
+    """The pose term of the first guess, 0 without one."""
 
 
 def hallucination_loss(
@@ -97,4 +99,4 @@ def total_loss(
     action = pose.new_zeros(()) if logits is None else action_loss(logits, label)
     velocity = velocity_loss(pred[:, :, centre], true[:, :, centre], valid[:, :, centre], skeleton.root)
     total = lambda_pose * pose + lambda_act * action + lambda_bone * bone + lambda_velocity * velocity
-    return Losses(total, pose, action, bone, velocity)
+    return Losses(total, pose, action, bone, velocity, pose.new_zeros(()))

@@ -16,6 +16,7 @@ from dreampose3d.data.windows import Batch
 from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.files import atomic_write
 from dreampose3d.model.dreampose import DreamPose3D
+from dreampose3d.model.guess import Guess
 from dreampose3d.model.weights import save_weights
 from dreampose3d.skeleton import skeleton_named
 from dreampose3d.training.budget import Pace, seconds_of
@@ -149,7 +150,7 @@ class Run:
             while self.step < self.config.steps and not self.agreed(told_to_stop()):
                 phase, begun = self.config.phase(self.step), time.monotonic()
                 losses = self.train_step()
-                self.pace.took(phase, time.monotonic() - begun)
+                self.pace.took(self.kind(phase), time.monotonic() - begun)
                 self.step += 1
                 row: dict[str, float] = {"step": self.step, "learning_rate": self.config.rate_at(self.step)}
                 row |= zip(losses._fields, torch.stack(losses).tolist(), strict=True)
@@ -179,6 +180,14 @@ class Run:
             if abs(steps - self.config.steps) > 0.03 * (self.config.steps - self.step):
                 self.config = replace(self.config, steps=steps)
 
+    def kind(self, phase: Phase) -> Phase:
+        """What the step trains by its phase, as one."""
+        return replace(phase, denoise=float(phase.denoises(self.step)))
+
+    def denoises(self, phase: Phase) -> bool:
+        """Whether the step trains the denoiser, beside the first guess if there is one."""
+        return self.model.first is None or phase.denoises(self.step)
+
     def agreed(self, told_to_stop: bool) -> bool:
         """Whether any process was told to stop: then all do, at the same step."""
         if self.fabric.world_size == 1:
@@ -198,7 +207,7 @@ class Run:
             optimizer.zero_grad()
             for group in optimizer.param_groups:
                 group["lr"] = config.rate_at(self.step)
-        losses = self.backward(batch, phase.prompt, generator)
+        losses = self.backward(batch, phase.prompt, generator, self.denoises(phase))
         if not bool(losses.total.isfinite()):
             raise FloatingPointError(
                 f"the loss of step {self.step} is not finite; the last checkpoint is from before it"
@@ -209,13 +218,16 @@ class Run:
         self.average()
         return losses
 
-    def backward(self, batch: Batch, prompt_share: float, generator: torch.Generator) -> Losses:
+    def backward(self, batch: Batch, prompt_share: float, generator: torch.Generator, denoise: bool) -> Losses:
         """The batch's loss and its gradient: summed over the parts of this process, then over the processes."""
         parts = split(batch, self.config.accumulate * self.fabric.world_size)
         drawn, found = generator.get_state(), []
         for part in parts[self.fabric.global_rank :: self.fabric.world_size]:
             generator.set_state(drawn)  # each part draws for the whole batch and takes what is its own
-            losses = self.loss(batch, prompt_share, generator, part)
+            if denoise:
+                losses = self.loss(batch, prompt_share, generator, part)
+            else:
+                losses = self.loss_of_guess(batch.of(part.windows).to(self.device), part)
             losses.total.backward()
             found.append(torch.stack(losses).detach())
         add_gradients(self.trained, self.fabric)
@@ -240,7 +252,9 @@ class Run:
         x_0, eps, t = (whole[part.windows].to(self.device) for whole in (x_0, eps, t))
         with self.fabric.autocast():
             prompt = self.model.read_intent(batch.observed, batch.time_s, batch.valid) if prompted else None
-            seen = (batch.time_s, batch.valid, batch.view)
+            guess = self.model.guess(batch.observed, batch.time_s, batch.valid, batch.view)
+            told = None if guess is None else Guess(guess.tokens.detach(), guess.pose.detach())
+            seen = (batch.time_s, batch.valid, batch.view, told)
             if guessed:
                 with torch.no_grad():
                     last = torch.full_like(t, steps - 1)
@@ -264,9 +278,32 @@ class Run:
             self.config.lambda_velocity * part.pairs,
             weight * part.poses,
         )
-        return losses._replace(
+        losses = losses._replace(
             action=losses.action * part.labels, bone=losses.bone * part.frames, velocity=losses.velocity * part.pairs
         )
+        return losses if guess is None else _with_guess(losses, self.loss_of_guess(batch, part, guess))
+
+    def loss_of_guess(self, batch: Batch, part: Part = WHOLE, guess: Guess | None = None) -> Losses:
+        """What Eq. 7 says of the first guess [ours]: it learns from nothing else."""
+        if guess is None:
+            with self.fabric.autocast():
+                guess = self.model.guess(batch.observed, batch.time_s, batch.valid, batch.view)
+        assert guess is not None
+        centre = batch.target.shape[2] // 2
+        found = total_loss(
+            guess.pose.float()[:, :, None],
+            batch.target[:, :, centre, None],
+            batch.target_valid[:, :, centre, None],
+            None,
+            batch.label,
+            self.skeleton,
+            0.0,
+            self.config.lambda_bone * part.frames,
+            self.config.lambda_pose,
+            self.config.lambda_velocity * part.pairs,
+            part.poses[centre, None] if isinstance(part.poses, Tensor) else None,
+        )
+        return found._replace(guess=found.pose, bone=found.bone * part.frames, velocity=found.velocity * part.pairs)
 
     def _noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
         """x_t as the network is shown it."""
@@ -297,14 +334,14 @@ class Run:
     def trial(self, clock: Callable[[], float], times: int) -> Pace:
         """What a step of each phase costs on this machine, and a look at who is held out; on a copy of the state."""
         state, costs = _clone(self.state()), {}
-        for phase in self.config.phases:
+        for kind in (kind for phase in self.config.phases for _, kind in phase.kinds):
             self.step = self.config.steps  # with all n poses
-            self.train_step(phase)
+            self.train_step(kind)
             begun = clock()
             for _ in range(times):
                 self.step += 1
-                self.train_step(phase)
-            costs[phase] = (clock() - begun) / times
+                self.train_step(kind)
+            costs[kind] = (clock() - begun) / times
         begun = clock()
         if self.config.budget is not None:
             self.validate()
@@ -399,6 +436,11 @@ class _Swapped:
                 held = parameter.detach().clone()
                 parameter.copy_(self.weights[name])
                 self.weights[name].copy_(held)
+
+
+def _with_guess(losses: Losses, guess: Losses) -> Losses:
+    """Both sums in one; the terms stay what they are of the denoiser, and the first guess's stand in `guess`."""
+    return losses._replace(total=losses.total + guess.total, guess=guess.guess)
 
 
 def _clone(value: Any) -> Any:
