@@ -21,8 +21,8 @@ def options(tmp_path, monkeypatch):
 def test_a_row_for_each_ingredient_trains_the_first_guess_alone(options, capsys):
     module.run(options)
     assert "| without exchanged limbs | 1 |" in capsys.readouterr().out
-    (path,) = options.out.glob("*/0/config.json")
-    config = json.loads(path.read_text())
+    (path,) = options.out.glob("*/0/result.json")
+    config = json.loads(path.read_text())["config"]
     assert config["prompt"] == "none"
     assert [phase["denoise"] for phase in config["phases"]] == [0, 0]
     assert config["windows"]["pose"]["exchange_arms"] == 0 < config["windows"]["cameras"]["tele"]

@@ -52,7 +52,11 @@ def quiet(_):
 def test_a_table_is_trained_measured_and_written(config, monkeypatch):
     monkeypatch.setitem(TABLES, 5, TABLES[5]._replace(variants=TABLES[5].variants[::2]))
     result = ablate(5, config, (0,), quiet)
-    assert [row["name"] for row in result["rows"]] == ["full", "without APL (no prompt)", "without the first guess [ours]"]
+    assert [row["name"] for row in result["rows"]] == [
+        "full",
+        "without APL (no prompt)",
+        "without the first guess [ours]",
+    ]
     for row in result["rows"]:
         (found,) = row["seeds"]
         assert set(found) == {"seed", *MEASURES}
