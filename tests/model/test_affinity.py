@@ -95,3 +95,12 @@ def test_frames_do_not_meet():
     other[:, 1] += 1
     changed = (sre(tokens, None) - sre(other, None)).abs().amax((0, 2, 3))
     assert (changed > 0).tolist() == [False, True, False, False]
+
+
+def test_a_gated_affinity_begins_as_none_and_can_become_the_trees():
+    plain, gated = JointAffinity(H36M_17), JointAffinity(H36M_17, gated=True)
+    torch.testing.assert_close(gated().detach(), torch.eye(17), rtol=0, atol=2e-6)
+    (gated() * plain.local).sum().backward()
+    assert float(gated.gate.grad) > 0
+    gated.gate.data.fill_(1)
+    torch.testing.assert_close(gated(), plain())

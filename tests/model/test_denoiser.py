@@ -53,6 +53,18 @@ def test_both_forms_of_the_prompt_are_heard(part):
     assert not torch.allclose(model(**inputs | {"prompt": other}), model(**inputs), atol=1e-3)
 
 
+@pytest.mark.parametrize("heard", ["tokens", "pooled"])
+def test_one_form_of_the_prompt_can_be_left_out(heard):
+    model, inputs = denoiser(conditioning=heard), window()
+    tokens = model(**inputs)
+    for part in ("tokens", "pooled"):
+        other = inputs["prompt"]._replace(**{part: getattr(words(seed=4), part)})
+        assert torch.equal(model(**inputs | {"prompt": other}), tokens) is (part != heard)
+    weights = {name for name, _ in model.named_parameters()}
+    assert any("from_prompt" in name for name in weights) is (heard == "pooled")
+    assert any("ask_prompt" in name for name in weights) is (heard == "tokens")
+
+
 def test_masked_frames_influence_nothing():
     """Whatever stands in a masked frame, the others are the same; and the same as if it were not there."""
     model, inputs = denoiser(), window()

@@ -19,6 +19,7 @@ from dreampose3d.model.dreampose import (
 )
 from dreampose3d.model.text import CLIPTower, MiniLMTower
 from dreampose3d.skeleton import MPI_INF_3DHP_17
+from dreampose3d.view import MISSING_BELOW
 
 
 def lift(model, frames=9, batch=2, seed=0):
@@ -192,3 +193,23 @@ def test_the_guess_is_what_the_denoiser_sees():
     gain = wiener_gain(cosine_alpha_bar(1000)).float()[t]
     torch.testing.assert_close(seen[0], gain[:, None, None, None] * x_t)
     assert "shrink" not in model.state_dict(), "it follows from the configuration"
+
+
+def test_a_model_that_is_not_told_of_doubts_knows_what_is_missing():
+    torch.manual_seed(0)
+    told, untold = build(replace(tiny(), guess=32)), build(replace(tiny(), guess=32, told_confidence=False))
+    observed = torch.rand(2, 9, 17, 3)
+    observed[:, :, 4, 2] = 0
+    sure = observed.clone()
+    sure[..., 2] = (observed[..., 2] >= MISSING_BELOW).float()
+    assert torch.equal(told.seen(observed), observed)
+    torch.testing.assert_close(untold.seen(observed), sure, rtol=0, atol=0)
+    assert float(untold.seen(observed)[:, :, 4, 2].max()) == 0
+    time_s, valid = torch.arange(9.0).expand(2, -1) / 50, torch.ones(2, 9, dtype=torch.bool)
+    asked = (time_s, valid, torch.zeros(2, 2))
+    torch.testing.assert_close(untold.guess(observed, *asked).pose, untold.guess(sure, *asked).pose, rtol=0, atol=0)
+    noise, t = torch.randn(2, 9, 17, 3), torch.tensor([9, 999])
+    torch.testing.assert_close(
+        untold.tokens(noise, observed, t, None, *asked), untold.tokens(noise, sure, t, None, *asked), rtol=0, atol=0
+    )
+    assert not torch.equal(told.guess(observed, *asked).pose, told.guess(sure, *asked).pose)

@@ -15,14 +15,16 @@ from dreampose3d.data.windows import UNLABELLED, MotionBank, WindowConfig
 from dreampose3d.diffusion import cosine_alpha_bar, q_sample
 from dreampose3d.model.blocks import Block
 from dreampose3d.model.dreampose import tiny
+from dreampose3d.model.text import MiniLMTower
 from dreampose3d.model.weights import load_weights
 from dreampose3d.skeleton import H36M_17
 from dreampose3d.training import config as configuring
 from dreampose3d.training import feed as feeding
+from dreampose3d.training import start as starting
 from dreampose3d.training import trainer as module
 from dreampose3d.training.config import Phase, TrainConfig
 from dreampose3d.training.loss import total_loss
-from dreampose3d.training.start import fresh_model
+from dreampose3d.training.start import fresh_model, shuffled
 from dreampose3d.training.trainer import Run, train
 from dreampose3d.training.validation import measure
 
@@ -603,3 +605,33 @@ def test_without_a_first_guess_tokens_see_whole_poses_again(guessing):
     assert (full.guess, full.whole_pose) == (32, False)
     assert (without.guess, without.whole_pose) == (0, True)
     assert replace(without, guess=32, whole_pose=False) == full
+
+
+def test_fields_of_the_model_are_changed_by_name(config):
+    changed = replace(config, change=("gated_affinity=true", "conditioning=tokens", "mlp_ratio=1.5", "guess=64"))
+    assert changed.architecture() == replace(
+        config.architecture(), gated_affinity=True, conditioning="tokens", mlp_ratio=1.5, guess=64
+    )
+
+
+@pytest.mark.parametrize(
+    "change", ["wings=2", "guess", "guess=true", "guess=wide", "tower=1", "gated_affinity=1", "conditioning=words"]
+)
+def test_a_change_that_makes_no_sense_is_refused(config, change):
+    with pytest.raises(ValueError, match=rf"as NAME=VALUE, got '{change}'; there are frames \(int\), width"):
+        replace(config, change=(change,)).architecture()
+
+
+def test_a_random_tower_has_the_same_numbers_in_another_order(config, monkeypatch):
+    tower = MiniLMTower(24, 1, 2, 32)
+    before = {name: p.detach().clone() for name, p in tower.named_parameters()}
+    for name, p in shuffled(tower, 3).named_parameters():
+        torch.testing.assert_close(p.flatten().sort().values, before[name].flatten().sort().values)
+        assert torch.equal(p, before[name]) is (p.ndim < 2)
+    again = MiniLMTower(24, 1, 2, 32)
+    again.load_state_dict(before, strict=False)
+    assert all(map(torch.equal, shuffled(again, 3).parameters(), tower.parameters()))
+    with monkeypatch.context() as patch:
+        patch.setattr(starting.MiniLMTower, "from_package", lambda: again)
+        patch.setattr(starting, "vocabulary_features", lambda tower, phrases: torch.zeros(len(phrases), 24))
+        assert starting.fresh_model(replace(config, model="small", tower="random")).prompt.tower is again

@@ -11,7 +11,7 @@ from dreampose3d.commands.train import Preset
 
 
 def ablate(
-    table: Literal[5, 6, 7, 8, 9, 10, "data"],
+    table: Literal[5, 6, 7, 8, 9, 10, "model", "data"],
     data: Annotated[tuple[Path, ...], arg(metavar="DIR [DIR ...]")],
     preset: Preset = "mocap",
     model: Annotated[
@@ -29,15 +29,15 @@ def ablate(
     out: Annotated[Path, arg(metavar="DIR")] = Path("runs/ablation"),
     threads: int = 2,
 ) -> None:
-    """Train and print one of the paper's ablations (Tables 5 to 10), or our data's: all equal but for one switch.
+    """Train and print an ablation: the paper's Tables 5 to 10, or our own choices, all equal but for one switch.
 
     Runs that are complete are not repeated; Ctrl-C stops at a checkpoint, from which the same command goes on. Also
     writes table-<table>.md and .json into --out.
 
     Args:
         table: 5 parts of the method, 6 prompts, 7 terms of the loss, 8 numbers of hallucinated poses, 9 which of them
-            are sampled and when, 10 HPD against denoisers with shared weights (accuracy and time); data: the
-            ingredients of the preset's training windows (mocap-wild has them all).
+            are sampled and when, 10 HPD against denoisers with shared weights (accuracy and time); model: what is ours
+            in model and loss; data: the ingredients of the preset's training windows (mocap-wild has them all).
         data: Canonical set folders (mocap), or the folder of a benchmark's files.
         preset: What all runs have in common, as in train.
         model: The size, if not the preset's.

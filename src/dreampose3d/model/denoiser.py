@@ -1,5 +1,7 @@
 """SPD, the Semantic Prompt-driven Denoiser: noisy pose, 2D, prompt and time in, pose tokens out (Eq. 3)."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
@@ -10,6 +12,8 @@ from dreampose3d.model.guess import Guess
 from dreampose3d.model.prompt import Prompt
 from dreampose3d.skeleton import Skeleton
 from dreampose3d.view import MISSING_BELOW
+
+Conditioning = Literal["both", "pooled", "tokens"]
 
 
 class PromptCrossAttention(nn.Module):
@@ -55,6 +59,7 @@ class Denoiser(nn.Module):
         whole_pose: bool = False,
         guess: int = 0,
         gated: bool = False,
+        conditioning: Conditioning = "both",
     ) -> None:
         """Build it.
 
@@ -72,6 +77,7 @@ class Denoiser(nn.Module):
                 trained briefly need not first learn to gather it by attention.
             guess: G of the first guess whose features and pose every token is told; 0 without one [ours].
             gated: True lets the affinity of the kinematic tree begin as none [ours].
+            conditioning: Which forms of the prompt are heard: e in the SRE, E_c's tokens by cross-attention, or both.
         """
         super().__init__()
         self.width = width
@@ -85,9 +91,16 @@ class Denoiser(nn.Module):
         self.seconds = None if frames else nn.Linear(width, width)
         self.step = Mlp(width, 2 * width, width)
         self.encode_joints = SpatialRepresentationEncoder(
-            skeleton, width, num_heads, mlp_ratio, affinity=affinity, prompt=prompt, gated=gated
+            skeleton,
+            width,
+            num_heads,
+            mlp_ratio,
+            affinity=affinity,
+            gated=gated,
+            prompt=prompt and conditioning != "tokens",
         )
-        self.ask_prompt = PromptCrossAttention(width, num_heads) if prompt else None
+        asks = prompt and conditioning != "pooled"
+        self.ask_prompt = PromptCrossAttention(width, num_heads) if asks else None
         self.temporal_first = Block(width, num_heads, mlp_ratio)
         self.spatial = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(depth - 1))
         self.temporal = nn.ModuleList(Block(width, num_heads, mlp_ratio) for _ in range(depth - 1))

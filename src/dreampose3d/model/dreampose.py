@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from dreampose3d import __version__
 from dreampose3d.diffusion import cosine_alpha_bar
-from dreampose3d.model.denoiser import Denoiser
+from dreampose3d.model.denoiser import Conditioning, Denoiser
 from dreampose3d.model.guess import FirstGuess, Guess
 from dreampose3d.model.hallucination import HallucinativePoseDecoder
 from dreampose3d.model.prompt import ActionPrompt, Prompt, PromptKind
 from dreampose3d.model.text import Activation, CLIPTower, MiniLMTower, TextTower
 from dreampose3d.skeleton import H36M_17, skeleton_named
+from dreampose3d.view import MISSING_BELOW
 
 Imagination = Literal["decoder", "denoisers"]
 
@@ -77,6 +78,10 @@ class DreamPose3DConfig:
     """The affinity of the kinematic tree begins as none [ours]; the paper does not say how large it is."""
     prompt: PromptKind = "learned"
     """"none" and "random" are ablations."""
+    conditioning: Conditioning = "both"
+    """Which forms of the prompt the denoiser hears; the paper's figure has both."""
+    told_confidence: bool = True
+    """False: the any-camera model knows which joints are missing, but not how sure the detector is of the others."""
     imagine: Imagination = "decoder"
     """Who makes the n poses: HPD's decoder; "denoisers" is the ablation with n runs of the denoiser, which share all
     weights but a vector that tells which neighbour is meant."""
@@ -168,7 +173,7 @@ class DreamPose3D(nn.Module):
         self, observed: Float[Tensor, "B N J D"], time_s: Float[Tensor, "B N"], valid: Bool[Tensor, "B N"]
     ) -> Prompt | None:
         """E_c, once a window; None in the ablation without prompts."""
-        return None if self.prompt is None else self.prompt(observed, time_s, valid)
+        return None if self.prompt is None else self.prompt(self.seen(observed), time_s, valid)
 
     def guess(
         self,
@@ -178,7 +183,13 @@ class DreamPose3D(nn.Module):
         view: Float[Tensor, "B 2"] | None = None,
     ) -> Guess | None:
         """The first guess, once a window; None in a model without."""
-        return None if self.first is None else self.first(observed, time_s, valid, view)
+        return None if self.first is None else self.first(self.seen(observed), time_s, valid, view)
+
+    def seen(self, observed: Float[Tensor, "B N J D"]) -> Float[Tensor, "B N J D"]:
+        """The 2D as this model is shown it: without the detector's doubts, where it is not told of them."""
+        if self.config.told_confidence or self.config.camera == "screen":
+            return observed
+        return torch.cat((observed[..., :2], (observed[..., 2:] >= MISSING_BELOW).to(observed)), -1)
 
     def tokens(
         self,
@@ -197,6 +208,7 @@ class DreamPose3D(nn.Module):
         It is shown each pose's best linear guess at x_0 rather than x_t itself: a change of scale known for each t,
         which keeps pure noise from drowning the 2D where nothing else is to be had [ours].
         """
+        observed = self.seen(observed)
         x_t = self.shrink[t].to(x_t)[:, None, None, None] * x_t
         return self.denoiser(x_t, observed, t, prompt, time_s, valid, view, neighbour, guess)  # type: ignore[no-any-return]
 
@@ -270,6 +282,7 @@ def build(config: DreamPose3DConfig, tower: TextTower | None = None) -> DreamPos
         whole_pose=config.whole_pose,
         guess=_joint_width(config),
         gated=config.gated_affinity,
+        conditioning=config.conditioning,
     )
     first = None
     if config.guess:

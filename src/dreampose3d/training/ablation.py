@@ -1,4 +1,4 @@
-"""The paper's ablations, its Tables 5 to 10, and one of our training data: everything equal but for one switch.
+"""Ablations: the paper's Tables 5 to 10, and of our own choices and data; everything equal but for one switch.
 
 Each run keeps a folder of its own, named after its switch and its seed: what is complete is not repeated, what was
 interrupted goes on, and tables share what they have in common.
@@ -103,6 +103,29 @@ TABLES: dict[int | str, Ablation] = {
             Variant("n denoisers with shared weights", {"imagine": "denoisers"}, "85.62 s"),
         ),
     ),
+    "model": Ablation(
+        "Our own choices, one switch each",
+        (
+            Variant("full", {}),
+            Variant("A_L from the first step", {"change": ("gated_affinity=false",)}),
+            Variant("without affinity", {"affinity": False}),
+            Variant("without the first guess", {"guess": False}),
+            Variant("whole 2D pose told beside the guess", {"change": ("whole_pose=true",)}),
+            Variant("noisy poses as they are", {"change": ("shrink_noise=false",)}),
+            Variant("a tenth at pure noise", {"at_pure_noise": 0.1}),
+            Variant("own guesses shown", {"own_guess": 0.5}),
+            Variant("confidence not told", {"change": ("told_confidence=false",)}),
+            Variant("velocity loss", {"lambda_velocity": 5.0}),
+            Variant("prompt's tokens alone", {"change": ("conditioning=tokens",)}),
+            Variant("pooled prompt alone", {"change": ("conditioning=pooled",)}),
+            Variant("random tower", {"tower": "random"}),
+            Variant("fixed prompts", {"prompt": "random"}),
+            Variant("no prompt", {"prompt": "none"}),
+            Variant("without L_act", {"lambda_act": 0.0}),
+            Variant("ten times L_act", {"lambda_act": 0.1}),
+            Variant("AdamW alone", {"optimizer": "adamw"}),
+        ),
+    ),
     "data": Ablation(
         "Ingredients of the training data",
         (
@@ -136,7 +159,7 @@ is meant, and only the centre's runs at inference."""
 _NEVER = 10**9
 """Steps between looks at the watched windows: the last step is looked at anyhow."""
 
-Table = Literal[5, 6, 7, 8, 9, 10, "data"]
+Table = Literal[5, 6, 7, 8, 9, 10, "model", "data"]
 MEASURES = {
     "val_mpjpe_mm": ("MPJPE, mm", 1),
     "val_p_mpjpe_mm": ("P-MPJPE, mm", 1),
@@ -159,7 +182,7 @@ def ablate(
     K = 1, no flip. Times are medians on this machine as it is, so mind what else runs on it.
 
     Args:
-        number: The paper's table, or `data`.
+        number: The paper's table, or `model` or `data`.
         config: The full method's run; `out` becomes the parent of the runs' folders.
         seeds: One run of each variant for each.
         report: Told each run's progress.
@@ -170,11 +193,11 @@ def ablate(
         for JSON. None if Ctrl-C was pressed; the same call goes on from there.
 
     Raises:
-        ValueError: If nobody is held out, a folder holds a run with other options, or the table is `data` and the run
-            is on a benchmark, whose windows have no ingredients.
+        ValueError: If nobody is held out, a folder holds a run with other options, or the table is `model` or `data`
+            and the run is on a benchmark, which has neither.
     """
-    if number == "data" and not isinstance(config, TrainConfig):
-        raise ValueError("table data is of motion capture: choose --preset mocap, mocap-release or mocap-wild")
+    if number in ("model", "data") and not isinstance(config, TrainConfig):
+        raise ValueError(f"table {number} is of motion capture: choose --preset mocap, mocap-release or mocap-wild")
     table = TABLES[number]
     rows: list[dict[str, Any]] = [{"name": row.name, "paper": row.paper, "seeds": []} for row in table.variants]
     for seed, (variant, row) in product(seeds, zip(table.variants, rows, strict=True)):
@@ -297,8 +320,9 @@ def _median_s(work: Callable[[], Any], times: int = 5) -> float:
 
 
 def _folder(variant: Variant, seed: int) -> Path:
-    names = (f"{key.removeprefix('windows.')}={value}".replace(" ", "") for key, value in variant.change.items())
-    return Path("-".join(names) or "full") / str(seed)
+    fields = {key.removeprefix("windows."): value for key, value in variant.change.items() if key != "change"}
+    names = [f"{key}={value}".replace(" ", "") for key, value in fields.items()]
+    return Path("-".join((*names, *variant.change.get("change", ()))) or "full") / str(seed)
 
 
 def _conditions(config: RunConfig) -> str:

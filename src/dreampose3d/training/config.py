@@ -1,15 +1,19 @@
 """One training run, as data: what every run has, and what motion capture and the benchmarks each add to it."""
 
+import json
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args, get_type_hints
 
 from dreampose3d.data.vocabulary import load_vocabulary
 from dreampose3d.data.windows import WindowConfig
 from dreampose3d.model.dreampose import PRESETS, DreamPose3DConfig, Imagination
 from dreampose3d.skeleton import H36M_17, MPI_INF_3DHP_17
+
+_PLAIN = (bool, int, float, str)
+"""What a field of the model's configuration may be to be changed by name."""
 
 Dataset = Literal["h36m", "3dhp", "mlb"]
 
@@ -106,6 +110,10 @@ class RunConfig(ABC):
     affinity: bool = True
     """False: the ablation without the SRE's affinity."""
     prompt: Literal["learned", "random", "none"] = "learned"
+    tower: Literal["text", "random"] = "text"
+    """"random": the ablation whose tower knows no language, as its weights are shuffled within each matrix."""
+    change: tuple[str, ...] = ()
+    """Other fields of the model's configuration than the preset's, as NAME=JSON: gated_affinity=false, guess=256."""
     num_poses: int = 3
     """HPD's n; 1 is the ablation without hallucination."""
     imagine: Imagination = "decoder"
@@ -146,7 +154,7 @@ class RunConfig(ABC):
         vocabulary, preset = load_vocabulary(self.vocabulary), PRESETS[self.model]()
         if preset.guess and not self.guess:
             preset = replace(preset, guess=0, whole_pose=True)  # which the guess had made superfluous
-        return replace(
+        whole = replace(
             preset,
             affinity=self.affinity,
             prompt=self.prompt,
@@ -155,6 +163,31 @@ class RunConfig(ABC):
             labels=vocabulary.training,
             phrases=tuple(vocabulary.training_phrases),
         )
+        return with_changes(whole, self.change)
+
+
+def with_changes(config: DreamPose3DConfig, changes: tuple[str, ...]) -> DreamPose3DConfig:
+    """A model's configuration with fields changed by NAME=JSON.
+
+    Raises:
+        ValueError: If one is of another form, names no field, or is of another type than what it replaces.
+    """
+    for change in changes:
+        name, _, text = change.partition("=")
+        before = config.to_dict()
+        try:
+            value = json.loads(text)
+        except json.JSONDecodeError:
+            value = text  # a bare word
+        fields = {key: type(old) for key, old in before.items() if isinstance(old, _PLAIN)}
+        choices = get_args(get_type_hints(DreamPose3DConfig).get(name))
+        if type(value) is not fields.get(name) or (choices and value not in choices):
+            kinds = [f"{key} ({kind.__name__})" for key, kind in fields.items()]
+            raise ValueError(
+                f"expected a change of the model as NAME=VALUE, got {change!r}; there are {', '.join(kinds)}"
+            )
+        config = DreamPose3DConfig.from_dict(before | {name: value})
+    return config
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import torch
+
 from dreampose3d.model.dreampose import DreamPose3D, DreamPose3DConfig, TowerConfig, build
 from dreampose3d.model.text import CLIPTower, MiniLMTower, vocabulary_features
 from dreampose3d.model.weights import load_weights
@@ -35,7 +37,16 @@ def _tower(config: RunConfig, wanted: DreamPose3DConfig) -> MiniLMTower | CLIPTo
             "openai/clip-vit-base-patch32 as `transformers` stores it, or --clip openai/clip-vit-base-patch32 "
             "--clip-revision COMMIT to download it; or --prompt none for the ablation without"
         )
-    return MiniLMTower.from_package()
+    return shuffled(MiniLMTower.from_package(), config.seed) if config.tower == "random" else MiniLMTower.from_package()
+
+
+def shuffled(tower: MiniLMTower, seed: int) -> MiniLMTower:
+    """A tower of the same shape and scale that knows nothing: the entries of each matrix in another order."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for weights in (part for part in tower.parameters() if part.ndim > 1):
+            weights.copy_(weights.flatten()[torch.randperm(weights.numel(), generator=generator)].view_as(weights))
+    return tower
 
 
 def begin_with(model: DreamPose3D, init: str) -> None:
