@@ -212,7 +212,7 @@ def test_a_run_begins_with_the_weights_it_is_given(config, tmp_path):
     begun, gone_on = (load_weights(path).model.state_dict() for path in (first, train(second, lambda _: None)))
     for name, value in begun.items():
         torch.testing.assert_close(gone_on[name], value, atol=2e-3, rtol=2e-3, msg=name)  # half precision
-    with pytest.raises(ValueError, match=r"cannot start from .*: its model differs in num_poses"):
+    with pytest.raises(ValueError, match=r"cannot start from .*: its model differs; it has num_poses=3 "):
         train(replace(second, out=tmp_path / "third", num_poses=5), lambda _: None)
 
 

@@ -1,5 +1,6 @@
 """What a run begins with: a model with fresh weights, or with those of a file, and its text tower."""
 
+import json
 from dataclasses import replace
 
 import torch
@@ -58,5 +59,6 @@ def begin_with(model: DreamPose3D, init: str) -> None:
     begun = load_weights(init).model
     theirs, ours = begun.config.to_dict(), model.config.to_dict()
     if differ := [key for key in ours if theirs[key] != ours[key]]:
-        raise ValueError(f"cannot start from {init}: its model differs in {', '.join(differ)}")
+        changes = " ".join(f"{key}={json.dumps(theirs[key])}" for key in differ)
+        raise ValueError(f"cannot start from {init}: its model differs; it has {changes} (see --change)")
     model.load_state_dict(begun.state_dict())
