@@ -163,6 +163,8 @@ class DreamPose3D(nn.Module):
         self.config = config
         self.prompt = prompt
         self.first = first
+        self.trust = None if first is None else nn.Parameter(torch.ones(()))
+        """How much of the first guess x_0 begins with [ours]: all of it, unless two trained models are joined."""
         self.denoiser = denoiser
         self.decoder = decoder
         self.neighbours = nn.Parameter(torch.zeros(config.num_poses, config.width)) if _by_denoisers(config) else None
@@ -226,7 +228,7 @@ class DreamPose3D(nn.Module):
         """The estimate of x_0: root-relative joints in metres; a first guess that is not given is made here."""
         guess = self.guess(observed, time_s, valid, view) if guess is None else guess
         correction = self.decoder(self.tokens(x_t, observed, t, prompt, time_s, valid, view, guess=guess))
-        return correction if guess is None else guess.pose + correction  # type: ignore[no-any-return]
+        return correction if guess is None else self.trust * guess.pose + correction  # type: ignore[no-any-return, operator]
 
     def hallucinate(
         self,
@@ -248,7 +250,7 @@ class DreamPose3D(nn.Module):
             centre = self.config.num_poses // 2  # which is told nothing, as in `forward`
             told = [None if m == centre else row for m, row in enumerate(self.neighbours)]
             correction = torch.stack([self.decoder(self.tokens(*given, neighbour, guess)) for neighbour in told], 2)
-        return correction if guess is None else guess.pose[:, :, None] + correction
+        return correction if guess is None else self.trust * guess.pose[:, :, None] + correction  # type: ignore[operator]
 
 
 def wiener_gain(alpha_bar: Float[Tensor, " T"], std: float = 0.35) -> Float[Tensor, " T"]:

@@ -55,6 +55,9 @@ class RunConfig(ABC):
     model: Literal["paper", "base", "small", "tiny"] = "small"
     init: str | None = None
     """Weights to start from: a file, or the name of those that ship. The optimisers start afresh."""
+    join: str | None = None
+    """Other weights, whose first guess joins those of `init`, which have none: the run begins at the mean of the two
+    models' poses, which is better than either where their mistakes differ."""
     clip: str | None = None
     """CLIP as the text tower: a folder in the format of `transformers`, or a repository of the hub with
     `clip_revision`. Where not given, `small` has MiniLM; `paper` must be given one."""

@@ -50,15 +50,39 @@ def shuffled(tower: MiniLMTower, seed: int) -> MiniLMTower:
     return tower
 
 
-def begin_with(model: DreamPose3D, init: str) -> None:
-    """Give a fresh model the weights of a file.
+def begin_with(model: DreamPose3D, init: str, join: str | None = None) -> None:
+    """Give a fresh model the weights of a file, and the first guess of another if one is to `join` them.
 
     Raises:
         ValueError: If they are of another architecture, with what differs.
     """
     begun = load_weights(init).model
+    if join is not None:
+        begun = joined(begun, load_weights(join).model, init, join)
     theirs, ours = begun.config.to_dict(), model.config.to_dict()
     if differ := [key for key in ours if theirs[key] != ours[key]]:
         changes = " ".join(f"{key}={json.dumps(theirs[key])}" for key in differ)
         raise ValueError(f"cannot start from {init}: its model differs; it has {changes} (see --change)")
     model.load_state_dict(begun.state_dict())
+
+
+def joined(denoising: DreamPose3D, guessing: DreamPose3D, init: str, join: str) -> DreamPose3D:
+    """A model whose x_0 is the mean of a denoiser's without a first guess and of another model's first guess [ours].
+
+    The denoiser is told nothing of the guess yet, its decoder gives half of what it gave, and half of the guess is
+    trusted: training starts from there.
+
+    Raises:
+        ValueError: If the first has a first guess of its own, or the second none.
+    """
+    if denoising.first is not None:
+        raise ValueError(f"cannot join {join} to {init}, which has a first guess of its own")
+    if guessing.first is None:
+        raise ValueError(f"cannot join {join} to {init}: expected weights with a first guess, and it has none")
+    model = build(replace(denoising.config, guess=guessing.config.guess))
+    state = model.state_dict() | denoising.state_dict()
+    state |= {name: value for name, value in guessing.state_dict().items() if name.startswith("first.")}
+    state |= {name: torch.zeros_like(state[name]) for name in state if name.startswith("denoiser.guess.")}
+    state |= {name: state[name] / 2 for name in state if name.startswith("decoder.head.")}
+    model.load_state_dict(state | {"trust": torch.tensor(0.5)})
+    return model

@@ -115,7 +115,9 @@ class Run:
         torch.manual_seed(config.seed)
         model = fresh_model(config)
         if config.init is not None:
-            begin_with(model, config.init)
+            begin_with(model, config.init, config.join)
+        elif config.join is not None:
+            raise ValueError(f"--join {config.join} needs weights to join: name them by --init")
         feed = feed_of(config, model.config.labels, device_of(config.device))
         if not config.steps and isinstance(feed, ClipFeed):
             config = replace(config, steps=feed.steps)
