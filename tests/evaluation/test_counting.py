@@ -252,7 +252,7 @@ def test_one_hypothesis_in_one_step_is_every_aggregation_in_both_countings(video
     predict = noisy_lifter(videos, 40.0)
     for count in (count_clean, count_as_d3dp(N, 4, each_frame_once=False), count_as_d3dp(N, 2, each_frame_once=True)):
         counted = count(predict, scene_of(videos[3], "gt"), 1, 1)
-        for a in range(1, len(NAMES)):
+        for a in (NAMES.index(name) for name in NAMES if name != "fitted"):
             torch.testing.assert_close(counted.poses[a], counted.poses[0])
             torch.testing.assert_close(counted.aligned[a], counted.aligned[0])
 

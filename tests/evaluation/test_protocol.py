@@ -57,7 +57,7 @@ def test_papers_average_actions_unweighted_and_all_frames_stand_beside_it():
     result = evaluate_protocol(PROTOCOL, shifted, CONFIG)
     walking = (30 * 16 + 10 * 32) / 40
     assert list(result["parts"]) == ["Walking", "Eating"]
-    for name in AGGREGATIONS:
+    for name in AGGREGATIONS.keys() - {"fitted"}:
         assert result["parts"]["Walking"][name]["mpjpe_mm"] == pytest.approx(walking, abs=1e-4)
         assert result["parts"]["Eating"][name]["mpjpe_mm"] == pytest.approx(64, abs=1e-4)
         assert result["average"][name]["mpjpe_mm"] == pytest.approx((walking + 64) / 2, abs=1e-4)
@@ -88,7 +88,7 @@ def test_poses_in_another_skeleton_are_converted_by_name():
 
     for config in (CONFIG, replace(CONFIG, compatible="d3dp", window=12)):
         overall = evaluate_protocol(protocol, predict, config)["overall"]
-        assert max(row["mpjpe_mm"] for row in overall.values()) < 1e-3
+        assert max(row["mpjpe_mm"] for name, row in overall.items() if name != "fitted") < 1e-3
     assert "joints h36m_17 -> mpi_inf_3dhp_17" in to_markdown(report(evaluate_protocol(protocol, predict, CONFIG)))
 
 

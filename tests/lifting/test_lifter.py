@@ -9,11 +9,12 @@ import torch
 
 from dreampose3d.camera import Camera
 from dreampose3d.lifting import lifter as module
+from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.lifter import Lifter, LiftOptions, noise_field
 from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import Weights
 from dreampose3d.sequence import PoseSequence
-from dreampose3d.skeleton import COCO_17, MPI_INF_3DHP_17
+from dreampose3d.skeleton import COCO_17, H36M_17, MPI_INF_3DHP_17
 from dreampose3d.trajectory import estimate_root, reprojection_residual
 from dreampose3d.view import mirror_poses
 
@@ -50,7 +51,7 @@ def clip(frames=40, fps=50.0, seed=0):
 
 
 def test_lift_gives_a_motion_in_the_cameras_frame(lifter):
-    motion = lifter.lift(clip(), LiftOptions(hypotheses=2, steps=2, save_hypotheses=True))
+    motion = lifter.lift(clip(), LiftOptions(hypotheses=2, steps=2, save_hypotheses=True, fit=False))
     assert motion.joints_mm.shape == (40, 17, 3)
     assert motion.hypotheses_mm.shape == (2, 40, 17, 3)
     assert np.isfinite(motion.joints_mm).all()
@@ -187,8 +188,8 @@ def test_doubtful_frames_are_given_a_wider_spread(lifter):
     """By the share of its residual that the table names, as much in one joint as in another."""
     card = {"spread": lifter.weights.card["spread"] | {"residual_share": [0.5] * 17}}
     doubting = Lifter(replace(lifter.weights, card=card))
-    plain = lifter.lift(clip(), LiftOptions(hypotheses=2, steps=1))
-    wide = doubting.lift(clip(), LiftOptions(hypotheses=2, steps=1))
+    plain = lifter.lift(clip(), LiftOptions(hypotheses=2, steps=1, fit=False))
+    wide = doubting.lift(clip(), LiftOptions(hypotheses=2, steps=1, fit=False))
     rays = CAMERA.rays(torch.from_numpy(clip().keypoints_px))
     placed = torch.from_numpy(plain.root_relative_mm), torch.from_numpy(plain.root_mm)
     residual = reprojection_residual(*placed, rays, torch.ones(40, 17)).numpy()
@@ -196,12 +197,23 @@ def test_doubtful_frames_are_given_a_wider_spread(lifter):
     np.testing.assert_allclose(added, np.broadcast_to(residual[:, None] ** 2, added.shape), rtol=1e-3)  # (2 x 0.5)^2
 
 
+def test_the_result_is_fitted_and_the_spread_is_what_the_network_says(lifter):
+    plain, fitted = (lifter.lift(clip(), LiftOptions(hypotheses=2, steps=1, fit=fit)) for fit in (False, True))
+    rays, sure = CAMERA.rays(torch.from_numpy(clip().keypoints_px)), torch.ones(40, 17)
+    expected, evidence = fit_to_2d(torch.from_numpy(plain.root_relative_mm), rays, sure, plain.time_s, H36M_17)
+    np.testing.assert_array_equal(fitted.root_relative_mm, expected.numpy())
+    np.testing.assert_array_equal(fitted.spread_mm, plain.spread_mm)
+    np.testing.assert_array_equal(fitted.root_mm, estimate_root(expected, rays, sure).numpy())
+    assert fitted.meta["keypoint_noise_mm"] == evidence.noise_mm
+    assert "keypoint_noise_mm" not in plain.meta
+
+
 def test_pan_of_the_camera_turns_the_result_with_it(lifter):
     angle = 0.3
     G = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
     rays = np.concatenate([CAMERA.rays(torch.from_numpy(clip().keypoints_px)).numpy(), np.ones((40, 17, 1))], -1) @ G.T
     turned = CAMERA.pixels(torch.from_numpy(rays[..., :2] / rays[..., 2:])).float().numpy()
-    options = LiftOptions(hypotheses=1, steps=2)
+    options = LiftOptions(hypotheses=1, steps=2, fit=False)
     a = lifter.lift(clip(), options).root_relative_mm
     b = lifter.lift(replace(clip(), keypoints_px=turned), options).root_relative_mm
     np.testing.assert_allclose(b, a @ G.T, atol=0.05)  # mm; float32 pixels
@@ -230,7 +242,7 @@ def test_detectors_joints_are_converted_by_name(lifter):
 
 
 def test_j_agg_can_be_asked_for(lifter):
-    motion = lifter.lift(clip(), LiftOptions(hypotheses=3, steps=2, aggregate="j-agg", save_hypotheses=True))
+    motion = lifter.lift(clip(), LiftOptions(hypotheses=3, steps=2, aggregate="j-agg", save_hypotheses=True, fit=False))
     distance = np.abs(motion.hypotheses_mm - motion.root_relative_mm).sum(-1).min(0)
     np.testing.assert_allclose(distance, 0, atol=1e-4)  # every joint is some hypothesis's
 

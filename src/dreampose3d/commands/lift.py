@@ -25,6 +25,7 @@ def lift(
     eta: Annotated[float | None, arg(metavar="E", help_behavior_hint=CHOSEN)] = None,
     flip: bool = True,
     aggregate: Literal["p-agg", "l-agg", "j-agg"] = "p-agg",
+    fit: bool = True,
     save_hypotheses: bool = False,
     seed: Annotated[int, arg(metavar="S")] = 0,
     device: Device = "auto",
@@ -65,6 +66,7 @@ def lift(
         flip: Lift the mirrored input too and take the mean.
         aggregate: How hypotheses become one: their mean (p-agg), weighted by how well each reprojects (l-agg), or per
             joint the one that reprojects best (j-agg).
+        fit: Fit the result to the 2D, as far as that is to be trusted, and to bones of constant length.
         save_hypotheses: Keep every hypothesis in the npz file.
         seed: Of the noise: equal seeds give equal files.
         device: Where the network runs.
@@ -103,6 +105,7 @@ def lift(
     options = LiftOptions(
         flip=flip,
         seed=seed,
+        fit=fit,
         save_hypotheses=save_hypotheses,
         aggregate=aggregate,
         **given(hypotheses=hypotheses, steps=steps, eta=eta, window=window, overlap=overlap),

@@ -11,10 +11,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Bool, Float, Int
+from numpy import ndarray
 from torch import Tensor
 
 from dreampose3d.camera import Camera
 from dreampose3d.hypotheses import j_agg, j_agg_given_root, oracle_j_best, oracle_p_best, p_agg
+from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.metrics import mpjpe, similarity_align
 from dreampose3d.sequence import PoseSequence
 from dreampose3d.skeleton import Skeleton
@@ -26,6 +28,7 @@ Predict = Callable[[PoseSequence, int, int], Tensor]
 AGGREGATIONS = {
     "h1k1": "H=1 K=1",
     "p_agg": "P-Agg",
+    "fitted": "P-Agg, fitted",
     "j_agg_estimated_root": "J-Agg",
     "oracle_j_agg_true_root": "J-Agg, true root (oracle)",
     "oracle_p_best": "P-Best (oracle)",
@@ -100,7 +103,8 @@ def count_clean(predict: Predict, scene: Scene, hypotheses: int, steps: int) -> 
     """The sequence is lifted whole; each valid frame counts once."""
     many, single = lifted(predict, scene.shown, hypotheses, steps, scene.joints_mm.shape)
     rays = scene.camera.rays(scene.keypoints_px)
-    poses = assembled(many, single, scene.joints_mm, scene.skeleton.root, rays, scene.confidence)[:, scene.valid]
+    times = scene.shown.times
+    poses = assembled(many, single, scene.joints_mm, scene.skeleton, rays, scene.confidence, times)[:, scene.valid]
     true = scene.true[scene.valid]
     return Counted(poses, similarity_align(poses, true), true)
 
@@ -130,9 +134,10 @@ def assembled(
     many: Float[Tensor, "H N J 3"],
     single: Float[Tensor, "1 N J 3"],
     joints_mm: Float[Tensor, "N J 3"],
-    root: int,
+    skeleton: Skeleton,
     rays: Float[Tensor, "N J 2"],
     confidence: Float[Tensor, "N J"],
+    time_s: Float[ndarray, " N"],
 ) -> Float[Tensor, "A N J 3"]:
     """One motion of the hypotheses in every way of `AGGREGATIONS`.
 
@@ -140,15 +145,17 @@ def assembled(
         many: Hypotheses, root-relative, camera frame, mm.
         single: The one of H = 1, K = 1.
         joints_mm: The truth in the camera frame, mm.
-        root: Which joint is its root.
+        skeleton: Its joints.
         rays: The 2D that was shown, as points of the plane z = 1.
         confidence: Its certainty.
+        time_s: Presentation times, seconds.
     """
-    path = joints_mm[:, root]
+    path = joints_mm[:, skeleton.root]
     true = joints_mm - path[:, None]
     poses = {
         "h1k1": single[0],
         "p_agg": p_agg(many),
+        "fitted": fit_to_2d(p_agg(many), rays, confidence, time_s, skeleton)[0],
         "j_agg_estimated_root": j_agg(many, rays, confidence),
         "oracle_j_agg_true_root": j_agg_given_root(many, path, rays, confidence),
         "oracle_p_best": oracle_p_best(many, true),
@@ -215,7 +222,8 @@ def _count_batch(
     }
     poses = _chosen_in_batch(many, single, true, nearest)
     aligned = _chosen_in_batch(similarity_align(many, true), similarity_align(single, true), true, nearest)
-    aligned["p_agg"] = similarity_align(poses["p_agg"], true)  # of the mean, not the mean of the aligned
+    poses["fitted"] = torch.stack([_fitted(poses["p_agg"][b], part) for b, part in enumerate(scenes)])
+    aligned |= {name: similarity_align(poses[name], true) for name in ("p_agg", "fitted")}  # not a mean of aligned ones
 
     def every(of: Mapping[str, Tensor]) -> Tensor:
         return torch.stack([of[name] for name in AGGREGATIONS]).flatten(1, 2)
@@ -259,6 +267,11 @@ def _estimated_root(many: Float[Tensor, "H N J 3"], scene: Scene) -> Float[Tenso
     if not fittable(rays, scene.confidence).any():
         return torch.full_like(many[:, :, 0], torch.nan)
     return estimate_root(many, rays, scene.confidence)
+
+
+def _fitted(pose: Float[Tensor, "N J 3"], scene: Scene) -> Float[Tensor, "N J 3"]:
+    rays = scene.camera.rays(scene.keypoints_px)
+    return fit_to_2d(pose, rays, scene.confidence, scene.shown.times, scene.skeleton)[0]
 
 
 class Tally:

@@ -269,7 +269,7 @@ def _errors(poses: Float[Tensor, "A N J 3"], true: Float[Tensor, "N J 3"], fps: 
 def _assemble(predict: Predict, filmed: FilmedClip, config: EvaluationConfig) -> Float[Tensor, "A N J 3"]:
     """Lift a filmed clip and make one motion of the hypotheses in every way of `AGGREGATIONS`."""
     many, single = lifted(predict, filmed.sequence, config.hypotheses, config.steps, filmed.joints_mm.shape)
-    return assembled(many, single, filmed.joints_mm, H36M_17.root, filmed.rays, filmed.confidence)
+    return assembled(many, single, filmed.joints_mm, H36M_17, filmed.rays, filmed.confidence, filmed.sequence.times)
 
 
 def _root_relative(joints: Float[Tensor, "N J 3"]) -> Float[Tensor, "N J 3"]:

@@ -1,7 +1,7 @@
 """2D keypoints to 3D motion: windows, hypotheses, blending, aggregation.
 
 keypoints -> rays -> overlapping windows -> (view, prompt) once a window -> DDIM for each hypothesis -> camera frame
--> blended over the overlaps, hypothesis by hypothesis -> aggregated -> root -> LiftedMotion
+-> blended over the overlaps, hypothesis by hypothesis -> aggregated -> fitted to the 2D -> root -> LiftedMotion
 """
 
 import hashlib
@@ -22,6 +22,7 @@ from dreampose3d.camera import Camera, normalise_screen
 from dreampose3d.data.windows import MILLIMETRES
 from dreampose3d.diffusion import Denoise, cosine_alpha_bar, ddim_sample
 from dreampose3d.hypotheses import j_agg, l_agg, p_agg
+from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.resample import Chunk, Resampling
 from dreampose3d.lifting.spread import spread_mm, variance_of
 from dreampose3d.model.prompt import Prompt
@@ -59,6 +60,8 @@ class LiftOptions:
     """Where: inside every step (D3DP's), or over two samplings of their own, which start from mirrored noise [ours]."""
     aggregate: Literal["p-agg", "l-agg", "j-agg"] = "p-agg"
     """p-agg: the mean. l-agg: weighted by how well each reprojects. j-agg: per joint the one that reprojects best."""
+    fit: bool = True
+    """Fit what was aggregated to the 2D and to bones of constant length, by how good the clip's 2D is [ours]."""
     save_hypotheses: bool = False
     seed: int = 0
     window: int | None = None
@@ -145,7 +148,11 @@ class Lifter:
             if progress is not None:
                 progress(part.stop / count)
         root = estimate_root(poses, rays, confidence)
-        residual = reprojection_residual(poses, root, rays, confidence)
+        residual = reprojection_residual(poses, root, rays, confidence)  # what the network says of its 2D
+        evidence = None
+        if options.fit:
+            poses, evidence = fit_to_2d(poses, rays, confidence, sequence.times, self.skeleton)
+            root = estimate_root(poses, rays, confidence)
         spread = spread_mm(self.weights.card.get("spread", {}), variance, residual, confidence < MISSING_BELOW)
         return LiftedMotion(
             name=sequence.name,
@@ -161,7 +168,12 @@ class Lifter:
             camera=camera,
             hypotheses_mm=None if kept is None else kept.numpy(),
             skeleton=self.skeleton,
-            meta=self._meta(sequence, camera, options),
+            meta=self._meta(sequence, camera, options)
+            | (
+                {}
+                if evidence is None
+                else {"keypoint_noise_mm": evidence.noise_mm, "keypoint_miss_mm": evidence.miss_mm}
+            ),
         )
 
     def hypotheses(self, sequence: PoseSequence, options: LiftOptions | None = None) -> Float[Tensor, "H N J 3"]:

@@ -37,7 +37,19 @@ def smooth(
     fps = 1 / float(np.median(np.diff(time_s)))
     if not 0 < cutoff_hz < fps / 2:
         raise ValueError(f"expected a cut-off between 0 and {fps / 2:g} Hz, half the frame rate, got {cutoff_hz:g} Hz")
-    strength = (math.sqrt(2) - 1) / (2 * fps * math.sin(math.pi * cutoff_hz / fps)) ** 4
+    return smooth_by(positions, time_s, (math.sqrt(2) - 1) / (2 * fps * math.sin(math.pi * cutoff_hz / fps)) ** 4)
+
+
+def smooth_by(
+    positions: Float[ndarray, "N *rest"], time_s: Float[ndarray, " N"], strength: float
+) -> Float[ndarray, "N *rest"]:
+    """The motion of least squared distance, integrated over time, plus `strength` (s^4) times the roughness.
+
+    With positions whose noise has the variance v and an acceleration that is white with the spectrum q, the most
+    probable motion is that of strength v / q times the seconds between frames.
+    """
+    if len(time_s) < 3 or strength == 0:
+        return positions
     seconds = frame_seconds(time_s)
     bands = strength * acceleration_bands(time_s)
     bands[0] += seconds

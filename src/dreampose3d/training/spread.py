@@ -13,6 +13,7 @@ from torch import Tensor
 from dreampose3d.data.mocap import MocapClip
 from dreampose3d.evaluation import FilmedClip, film_clip
 from dreampose3d.hypotheses import p_agg
+from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.lifting.spread import spread_mm, variance_of
 from dreampose3d.model.weights import load_weights, save_weights
@@ -95,9 +96,11 @@ def _measured(lifter: Lifter, filmed: FilmedClip, options: LiftOptions) -> tuple
     """Error, variance, residual and lost joints of a clip."""
     hypotheses = lifter.hypotheses(filmed.sequence, options).double()
     pose = p_agg(hypotheses)
-    error = (pose - (filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None])).norm(dim=-1)
     root = estimate_root(pose, filmed.rays, filmed.confidence)
     residual = reprojection_residual(pose, root, filmed.rays, filmed.confidence)
+    if options.fit:
+        pose, _ = fit_to_2d(pose, filmed.rays, filmed.confidence, filmed.sequence.times, lifter.skeleton)
+    error = (pose - (filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None])).norm(dim=-1)
     return error, variance_of(hypotheses), residual, filmed.confidence < MISSING_BELOW
 
 

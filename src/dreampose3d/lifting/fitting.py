@@ -1,0 +1,275 @@
+"""The pose that fits its 2D and keeps its bones [ours]: what the network cannot know of the clip that it is shown.
+
+A network denoises its 2D even where that is exact, knows no person's own bones, and hands on the jitter of a detector.
+The clip tells better: how noisy its 2D is, how far the lifted pose misses it, how long each bone is in all frames
+together. From these, in closed form but for a few Gauss-Newton steps and without any ground truth:
+
+    noise and miss of the 2D -> steadied by the noise -> bone lengths -> nearest pose that fits both -> smooth in depth
+
+Each frame is the least of
+
+    sum_j |lateral move|^2 / 15^2 + (move in depth)^2 / (3.5 % of the way along the bones from the root)^2
+        + confidence |distance from the 2D's ray|^2 / e^2 + sum_bones (length - the clip's)^2 / 8^2
+
+where e is what the 2D of this clip may be wrong by. Chosen on cmu val (RESULTS.md has what each part gives there).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from numpy import ndarray
+
+from dreampose3d.motion.bones import bone_lengths, bone_vectors, mirrored_bones
+from dreampose3d.motion.smoothing import smooth, smooth_by
+from dreampose3d.skeleton import Skeleton
+from dreampose3d.trajectory import MIN_CONFIDENCE, estimate_root, fittable
+
+LATERAL_MM = 15.0
+"""How far the network is off across the line of sight."""
+DEPTH_SHARE = 0.035
+"""How far along it, as a share of the bones between a joint and the root, which all may err,"""
+LEAST_DEPTH_MM = 3.0
+"""and of the root itself."""
+BONE_MM = 8.0
+"""By how much the length of a bone may differ from the clip's."""
+NOISE_TIMES = 4.0
+"""How much larger a detector's whole error is than what is new of it in every frame: BlazePose's is 10 times, white
+noise's own once."""
+MISS_TIMES = 1.2
+"""How much larger than its median the miss of noisy 2D is,"""
+OWN_MISS_MM = 12.0
+"""and what of it is the network's own."""
+CLEAN_MM = 1.5
+"""2D with less noise than this is not steadied."""
+SPECTRUM_MM2_PER_S3 = 3e6
+"""Of the acceleration of joints, taken as white: 10 m/s^2 that last for 0.03 s."""
+DEPTH_HZ = 20.0
+"""What is faster in the move in depth is not made: there bones say too little."""
+UNKNOWN_NOISE_MM = 3.0
+"""Of clips too short to tell: a good detector's."""
+_ROUNDS = 3
+_LARGEST_STEP_MM = 60.0
+_CERTAIN_DEPTH_MM = 2.0
+_QUARTILE = {2: 0.7585, 3: 1.1011}  # of a normal vector's length
+_FRAMES_AT_ONCE = 2048  # bounds the memory that an hour of frames takes
+_MARGIN = 64  # frames beyond which no frame is felt
+
+
+class Evidence(NamedTuple):
+    """What a whole clip says of its 2D and its person."""
+
+    noise_mm: float
+    """Of the 2D, new in every frame, at the person's depth."""
+    miss_mm: float
+    """The median distance between the lifted joints and their 2D's rays."""
+    lengths_mm: Float[ndarray, " bones"]
+    """Of the bones, alike on both sides."""
+
+    @property
+    def error_mm(self) -> float:
+        """What a joint of the 2D may be wrong by."""
+        missed = max(0.0, (MISS_TIMES * self.miss_mm) ** 2 - OWN_MISS_MM**2)
+        return float(np.sqrt(1 + (NOISE_TIMES * self.noise_mm) ** 2 + missed))
+
+    @property
+    def steadied(self) -> float:
+        """The share of the noise that is to be taken out: none of what exact 2D seems to have."""
+        return self.noise_mm**2 / (self.noise_mm**2 + CLEAN_MM**2)
+
+
+def fit_to_2d(
+    poses_mm: Float[torch.Tensor, "N J 3"],
+    rays: Float[torch.Tensor, "N J 2"],
+    confidence: Float[torch.Tensor, "N J"],
+    time_s: Float[ndarray, " N"],
+    skeleton: Skeleton,
+) -> tuple[Float[torch.Tensor, "N J 3"], Evidence | None]:
+    """Move lifted poses to where their 2D and bones of constant length put them, as far as the 2D is to be trusted.
+
+    Args:
+        poses_mm: Root-relative poses in the camera frame, mm.
+        rays: The 2D joints as points (x/z, y/z) of the plane z = 1; NaN where missing.
+        confidence: Certainty of each 2D joint in [0, 1]; joints below 0.05 count as missing, and only bones move them.
+        time_s: Presentation times, increasing, seconds.
+        skeleton: Whose joints.
+
+    Returns:
+        Root-relative poses, mm, of the given type, and what was found; the poses as they are, and None, if no frame's
+        2D can place a root.
+    """
+    if not fittable(rays, confidence).any():
+        return poses_mm, None
+    seen = np.where(confidence.numpy()[..., None] < MIN_CONFIDENCE, np.nan, rays.double().numpy())
+    clip = _Clip(
+        poses_mm.double().numpy(),
+        estimate_root(poses_mm, rays, confidence).double().numpy(),
+        _unit(np.concatenate((seen, np.ones_like(seen[..., :1])), -1)),
+        confidence.double().numpy(),
+        np.asarray(time_s, np.float64),
+        skeleton,
+    )
+    evidence = gather(clip)
+    fitted = np.empty_like(clip.poses)
+    for inner, outer in _parts(len(clip.poses)):
+        fitted[inner] = _fitted(clip.part(outer), evidence)[inner.start - outer.start :][: inner.stop - inner.start]
+    return torch.from_numpy(fitted).to(poses_mm), evidence
+
+
+class _Clip(NamedTuple):
+    """Frames of a clip: poses and root mm; rays as unit vectors, NaN where missing."""
+
+    poses: Float[ndarray, "N J 3"]
+    root: Float[ndarray, "N 3"]
+    rays: Float[ndarray, "N J 3"]
+    confidence: Float[ndarray, "N J"]
+    time_s: Float[ndarray, " N"]
+    skeleton: Skeleton
+
+    @property
+    def sight(self) -> Float[ndarray, "N 1 3"]:
+        """The direction in which the root is seen."""
+        return _unit(self.root)[:, None]
+
+    @property
+    def distance(self) -> float:
+        """Of the person, mm."""
+        return float(np.median(np.linalg.norm(self.root, axis=-1)))
+
+    def part(self, frames: slice) -> "_Clip":
+        return _Clip(*(array[frames] for array in self[:-1]), skeleton=self.skeleton)  # type: ignore[arg-type, misc]
+
+
+def gather(clip: _Clip) -> Evidence:
+    """Read the whole clip, part by part."""
+    bones = len(clip.skeleton.bones)
+    misses, length, weight = [], np.zeros(bones), np.zeros(bones)
+    for inner, _ in _parts(len(clip.poses)):
+        part = clip.part(inner)
+        joints = part.poses + part.root[:, None]
+        off = joints - part.rays * (part.rays * joints).sum(-1, keepdims=True)
+        misses.append(np.linalg.norm(off, axis=-1).astype(np.float32))
+        vectors = bone_vectors(part.poses, part.skeleton)
+        lengths = np.linalg.norm(vectors, axis=-1)
+        across = 1 - ((vectors * part.sight).sum(-1) / np.maximum(lengths, 1)) ** 2  # there the 2D measures them
+        length, weight = length + (across * lengths).sum(0), weight + across.sum(0)
+    length = length / np.maximum(weight, 1e-9)
+    noise = clip.distance * white_noise(clip.rays, 2)
+    noise = noise[np.isfinite(noise)]
+    return Evidence(
+        float(np.median(noise)) if len(noise) else UNKNOWN_NOISE_MM,
+        float(np.nanmedian(np.concatenate(misses))),
+        (length + length[mirrored_bones(clip.skeleton)]) / 2,
+    )
+
+
+def white_noise(points: Float[ndarray, "N J 3"], axes: int) -> Float[ndarray, " J"]:
+    """Standard deviation, per axis, of what is new in every frame: from fourth differences, which motion hardly has.
+
+    Their lower quartile is taken, as it is seldom that of fast motion or of an outlier.
+
+    Args:
+        points: Of each joint; NaN where missing.
+        axes: Along how many of the three axes there is noise: 2 for points of a sphere.
+
+    Returns:
+        NaN where a joint is not seen in five frames in a row.
+    """
+    if len(points) < 5:
+        return np.full(points.shape[1], np.nan)
+    fourth = np.linalg.norm(np.diff(points, 4, axis=0), axis=-1)
+    seen = np.isfinite(fourth).any(0)
+    quartile = np.full(points.shape[1], np.nan)
+    quartile[seen] = np.nanquantile(fourth[:, seen], 0.25, axis=0)
+    noise: ndarray = quartile / _QUARTILE[axes] / np.sqrt(70)  # 1, 4, 6, 4, 1
+    return noise
+
+
+def _fitted(clip: _Clip, evidence: Evidence) -> Float[ndarray, "N J 3"]:
+    clip = _steadied(clip, evidence)
+    way = DEPTH_SHARE * _way_from_root(evidence.lengths_mm, clip.skeleton)
+    moved = _nearest(clip, evidence, np.maximum(way, LEAST_DEPTH_MM), _ROUNDS)
+    along = ((moved - clip.poses) * clip.sight).sum(-1)
+    if len(along) > 2 and 1 / float(np.median(np.diff(clip.time_s))) > 2.2 * DEPTH_HZ:
+        along = smooth(along, clip.time_s, DEPTH_HZ)
+    deeper = clip._replace(poses=clip.poses + along[..., None] * clip.sight)
+    return _nearest(deeper, evidence, np.full_like(way, _CERTAIN_DEPTH_MM), 1)
+
+
+def _steadied(clip: _Clip, evidence: Evidence) -> _Clip:
+    """The most probable motion, given the noise of 2D and poses, where acceleration is white."""
+    if len(clip.poses) < 5:
+        return clip
+    weight = evidence.steadied * float(np.median(np.diff(clip.time_s))) / SPECTRUM_MM2_PER_S3
+    rays = smooth_by(_bridged(clip.rays), clip.time_s, weight * evidence.noise_mm**2)
+    poses = clip.poses.copy()
+    for joint, noise in enumerate(white_noise(clip.poses, 3)):
+        poses[:, joint] = smooth_by(poses[:, joint], clip.time_s, weight * noise**2)
+    return clip._replace(
+        poses=poses - poses[:, clip.skeleton.root, None], rays=np.where(np.isnan(clip.rays), np.nan, _unit(rays))
+    )
+
+
+def _nearest(clip: _Clip, evidence: Evidence, depth_mm: Float[ndarray, " J"], rounds: int) -> Float[ndarray, "N J 3"]:
+    """The least of the module's sum, by Gauss-Newton steps on all coordinates of a frame together; root-relative."""
+    count, joints, _ = clip.poses.shape
+    ends, starts = (list(side) for side in zip(*clip.skeleton.bones, strict=True))
+    bone, joint = np.arange(len(ends)), np.arange(joints)
+    begin = clip.poses + clip.root[:, None]
+    seen = np.isfinite(clip.rays)
+    certain = np.where(seen.all(-1), clip.confidence / evidence.error_mm**2, 0)[..., None, None]
+    along = clip.sight[..., None] * clip.sight[..., None, :]
+    stay = (np.eye(3) - along) / LATERAL_MM**2 + along / depth_mm[:, None, None] ** 2  # N J 3 3
+    ray = np.where(seen, clip.rays, 0)
+    follow = certain * (np.eye(3) - ray[..., None] * ray[..., None, :])
+    placed = begin.copy()
+    for _ in range(rounds):
+        vectors = bone_vectors(placed, clip.skeleton)
+        lengths = np.maximum(bone_lengths(placed, clip.skeleton), 1e-6)
+        longer = np.zeros((count, len(ends), joints, 3))  # how joints must move for bones to become longer
+        longer[:, bone, ends] = vectors / lengths[..., None]
+        longer[:, bone, starts] = -longer[:, bone, ends]
+        longer = longer.reshape(count, len(ends), -1) / BONE_MM
+        matrix = (longer.swapaxes(1, 2) @ longer).reshape(count, joints, 3, joints, 3)
+        matrix[:, joint, :, joint] += (stay + follow).swapaxes(0, 1)
+        pull = (stay @ (begin - placed)[..., None] - follow @ placed[..., None]).reshape(count, -1, 1)
+        pull += longer.swapaxes(1, 2) @ ((evidence.lengths_mm - lengths) / BONE_MM)[..., None]
+        step = np.linalg.solve(matrix.reshape(count, 3 * joints, -1), pull).reshape(placed.shape)
+        placed += step * np.minimum(
+            1, _LARGEST_STEP_MM / np.maximum(np.linalg.norm(step, axis=-1, keepdims=True), 1e-9)
+        )
+    relative: ndarray = placed - placed[:, clip.skeleton.root, None]
+    return relative
+
+
+def _unit(vectors: Float[ndarray, "*batch 3"]) -> Float[ndarray, "*batch 3"]:
+    unit: ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return unit
+
+
+def _way_from_root(lengths_mm: Float[ndarray, " bones"], skeleton: Skeleton) -> Float[ndarray, " J"]:
+    """How long the bones between each joint and the root are, all together."""
+    way = np.zeros(skeleton.num_joints)
+    for length, (joint, _) in zip(lengths_mm, skeleton.bones, strict=True):
+        way[list(skeleton.subtree(joint))] += length
+    return way
+
+
+def _bridged(rays: Float[ndarray, "N J 3"]) -> Float[ndarray, "N J 3"]:
+    """Missing joints on the straight line between where they are seen."""
+    filled, frames = rays.copy(), np.arange(len(rays))
+    known: Bool[ndarray, "N J"] = np.isfinite(rays).all(-1)
+    for joint in np.flatnonzero(~known.all(0)):
+        seen = known[:, joint]
+        for axis in range(3):
+            filled[:, joint, axis] = np.interp(frames, frames[seen], rays[seen, joint, axis]) if seen.any() else 1
+    return filled
+
+
+def _parts(count: int) -> Iterator[tuple[slice, slice]]:
+    """Frames in parts, each also with the frames about it that it feels."""
+    for start in range(0, count, _FRAMES_AT_ONCE):
+        stop = min(start + _FRAMES_AT_ONCE, count)
+        yield slice(start, stop), slice(max(0, start - _MARGIN), min(count, stop + _MARGIN))
