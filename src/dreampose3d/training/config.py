@@ -54,7 +54,8 @@ class RunConfig(ABC):
     """The run's folder; a run that is found there goes on where it stopped."""
     model: Literal["paper", "base", "small", "tiny"] = "small"
     init: str | None = None
-    """Weights to start from: a file, or the name of those that ship. The optimisers start afresh."""
+    """Weights to start from: a file, or the name of those that ship. The model takes their form, the optimisers start
+    afresh."""
     join: str | None = None
     """Other weights, whose first guess joins those of `init`, which have none: the run begins at the mean of the two
     models' poses, which is better than either where their mistakes differ."""

@@ -1,7 +1,9 @@
 """What a run begins with: a model with fresh weights, or with those of a file, and its text tower."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -10,10 +12,40 @@ from dreampose3d.model.text import CLIPTower, MiniLMTower, vocabulary_features
 from dreampose3d.model.weights import load_weights
 from dreampose3d.training.config import RunConfig
 
+FORM = ("guess", "whole_pose", "gated_affinity")
+"""What may differ between models of one size: taken from the weights that a run begins with, unless it names them."""
 
-def fresh_model(config: RunConfig) -> DreamPose3D:
-    """The run's model with new weights, and its vocabulary as its tower reads it."""
-    wanted = config.architecture()
+
+def first_model(config: RunConfig) -> DreamPose3D:
+    """The model that a run begins with: fresh, or that of `init`, joined with `join`.
+
+    Raises:
+        FileNotFoundError: If there are no such weights.
+        ValueError: If they are damaged, or of another architecture than the run's, with what differs.
+    """
+    if config.init is None:
+        if config.join is not None:
+            raise ValueError(f"--join {config.join} needs weights to join: name them by --init")
+        return fresh_model(config)
+    begun = load_weights(config.init).model
+    if config.join is not None:
+        begun = joined(begun, load_weights(config.join).model, config.init, config.join)
+    theirs = begun.config.to_dict()
+    named = {change.partition("=")[0] for change in config.change} | (
+        set() if config.guess else {"guess", "whole_pose"}
+    )
+    model = fresh_model(config, {key: theirs[key] for key in FORM if key not in named})
+    ours = model.config.to_dict()
+    if differ := [key for key in ours if theirs[key] != ours[key]]:
+        changes = " ".join(f"{key}={json.dumps(theirs[key])}" for key in differ)
+        raise ValueError(f"cannot start from {config.init}: its model differs; it has {changes} (see --change)")
+    model.load_state_dict(begun.state_dict())
+    return model
+
+
+def fresh_model(config: RunConfig, form: Mapping[str, Any] | None = None) -> DreamPose3D:
+    """The run's model with new weights (in another `form`), and its vocabulary as its tower reads it."""
+    wanted = replace(config.architecture(), **form or {})
     tower = _tower(config, wanted)
     model = build(replace(wanted, tower=TowerConfig.of(tower)) if tower else wanted, tower)
     if model.prompt is not None:
@@ -48,22 +80,6 @@ def shuffled(tower: MiniLMTower, seed: int) -> MiniLMTower:
         for weights in (part for part in tower.parameters() if part.ndim > 1):
             weights.copy_(weights.flatten()[torch.randperm(weights.numel(), generator=generator)].view_as(weights))
     return tower
-
-
-def begin_with(model: DreamPose3D, init: str, join: str | None = None) -> None:
-    """Give a fresh model the weights of a file, and the first guess of another if one is to `join` them.
-
-    Raises:
-        ValueError: If they are of another architecture, with what differs.
-    """
-    begun = load_weights(init).model
-    if join is not None:
-        begun = joined(begun, load_weights(join).model, init, join)
-    theirs, ours = begun.config.to_dict(), model.config.to_dict()
-    if differ := [key for key in ours if theirs[key] != ours[key]]:
-        changes = " ".join(f"{key}={json.dumps(theirs[key])}" for key in differ)
-        raise ValueError(f"cannot start from {init}: its model differs; it has {changes} (see --change)")
-    model.load_state_dict(begun.state_dict())
 
 
 def joined(denoising: DreamPose3D, guessing: DreamPose3D, init: str, join: str) -> DreamPose3D:

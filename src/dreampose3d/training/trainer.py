@@ -40,7 +40,7 @@ from dreampose3d.training.optimizers import optimizers_of
 from dreampose3d.training.parts import WHOLE, Part, split
 from dreampose3d.training.record import completed, differences, hardware, plain, versions
 from dreampose3d.training.report import write_report
-from dreampose3d.training.start import begin_with, fresh_model
+from dreampose3d.training.start import first_model
 from dreampose3d.training.validation import measure
 
 Report = Callable[[str], None]
@@ -113,11 +113,7 @@ class Run:
         begun = time.monotonic()
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        model = fresh_model(config)
-        if config.init is not None:
-            begin_with(model, config.init, config.join)
-        elif config.join is not None:
-            raise ValueError(f"--join {config.join} needs weights to join: name them by --init")
+        model = first_model(config)
         feed = feed_of(config, model.config.labels, device_of(config.device))
         if not config.steps and isinstance(feed, ClipFeed):
             config = replace(config, steps=feed.steps)
