@@ -32,7 +32,6 @@ from dreampose3d.data.noise import DetectorNoise, add_detector_noise
 from dreampose3d.evaluation import stable_seed
 from dreampose3d.evaluation.tables import Report, Table, to_markdown, write_result
 from dreampose3d.figures.style import LINES, new_figure, paper_style, save_figure
-from dreampose3d.hypotheses import p_agg
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.metrics import mpjpe, p_mpjpe
 from dreampose3d.sequence import PoseSequence
@@ -206,7 +205,7 @@ def judged(lifter: Lifter, scene: Scene, options: LiftOptions, *, assumed: bool)
     if assumed:
         camera = replace(Camera.from_fov((SIZE_PX, SIZE_PX), ASSUMED_FOV), assumed=True)
         sequence = replace(sequence, camera=camera)
-    lifted = p_agg(lifter.hypotheses(sequence, options)).double()
+    lifted = torch.from_numpy(lifter.lift(sequence, options).root_relative_mm).double()
     true = scene.true_mm - scene.true_mm[:, H36M_17.root, None]
     return lifted[scene.judged], true[scene.judged]
 
