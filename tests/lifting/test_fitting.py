@@ -103,6 +103,19 @@ def test_2d_that_jitters_is_not_followed():
     assert error(fit(true, rays)[0], true) < 5
 
 
+def test_bones_settle_towards_the_persons_own():
+    """Shins that the network has 40 mm too long, which the 2D contradicts."""
+    true = rigid(120)
+    poses = true.copy()
+    for knee, ankle in ((2, 3), (5, 6)):
+        shin = true[:, ankle] - true[:, knee]
+        poses[:, ankle] += 40 * shin / np.linalg.norm(shin, axis=-1, keepdims=True)
+    _, evidence = fit(poses, seen(true + walked(true)[:, None]))
+    shins = [bone for bone, (joint, _) in enumerate(H36M_17.bones) if joint in (3, 6)]
+    off = evidence.lengths_mm[shins] - bone_lengths(true[0], H36M_17)[shins]
+    assert (np.abs(off) < 15).all()
+
+
 def test_white_noise_is_that_of_a_normal_variable():
     rng = np.random.default_rng(0)
     flat = rng.normal(0, 3, (4000, 2, 3)) * (1, 1, 0)

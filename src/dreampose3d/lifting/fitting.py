@@ -4,7 +4,7 @@ A network denoises its 2D even where that is exact, knows no person's own bones,
 The clip tells better: how noisy its 2D is, how far the lifted pose misses it, how long each bone is in all frames
 together. From these, in closed form but for a few Gauss-Newton steps and without any ground truth:
 
-    noise and miss of the 2D -> steadied by the noise -> bone lengths -> nearest pose that fits both -> smooth in depth
+    noise and miss of the 2D, bone lengths -> steadied by the noise -> nearest pose that fits both -> smooth in depth
 
 Each frame is the least of
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from dreampose3d.motion.bones import bone_lengths, bone_vectors, mirrored_bones
@@ -54,6 +54,7 @@ _ROUNDS = 3
 _LARGEST_STEP_MM = 60.0
 _CERTAIN_DEPTH_MM = 2.0
 _QUARTILE = {2: 0.7585, 3: 1.1011}  # of a normal vector's length
+_FRAMES_FOR_BONES = 300
 _FRAMES_AT_ONCE = 2048  # bounds the memory that an hour of frames takes
 _MARGIN = 64  # frames beyond which no frame is felt
 
@@ -102,12 +103,12 @@ def fit_to_2d(
     """
     if not fittable(rays, confidence).any():
         return poses_mm, None
-    seen = np.where(confidence.numpy()[..., None] < MIN_CONFIDENCE, np.nan, rays.double().numpy())
+    seen = torch.where(confidence[..., None] < MIN_CONFIDENCE, torch.nan, rays)
     clip = _Clip(
-        poses_mm.double().numpy(),
-        estimate_root(poses_mm, rays, confidence).double().numpy(),
-        _unit(np.concatenate((seen, np.ones_like(seen[..., :1])), -1)),
-        confidence.double().numpy(),
+        poses_mm.numpy(),
+        estimate_root(poses_mm, rays, confidence).numpy(),
+        _unit(torch.cat((seen, torch.ones_like(seen[..., :1])), -1).numpy()),
+        confidence.numpy(),
         np.asarray(time_s, np.float64),
         skeleton,
     )
@@ -119,7 +120,7 @@ def fit_to_2d(
 
 
 class _Clip(NamedTuple):
-    """Frames of a clip: poses and root mm; rays as unit vectors, NaN where missing."""
+    """Frames of a clip: poses and root mm; rays as unit vectors, NaN where missing; of any precision."""
 
     poses: Float[ndarray, "N J 3"]
     root: Float[ndarray, "N 3"]
@@ -138,31 +139,49 @@ class _Clip(NamedTuple):
         """Of the person, mm."""
         return float(np.median(np.linalg.norm(self.root, axis=-1)))
 
-    def part(self, frames: slice) -> "_Clip":
-        return _Clip(*(array[frames] for array in self[:-1]), skeleton=self.skeleton)  # type: ignore[arg-type, misc]
+    def part(self, frames: slice | Int[ndarray, " n"]) -> "_Clip":
+        """Some frames, in double precision."""
+        return _Clip(*(array[frames].astype(np.float64) for array in self[:-1]), skeleton=self.skeleton)  # type: ignore[arg-type, misc]
 
 
 def gather(clip: _Clip) -> Evidence:
-    """Read the whole clip, part by part."""
-    bones = len(clip.skeleton.bones)
-    misses, length, weight = [], np.zeros(bones), np.zeros(bones)
-    for inner, _ in _parts(len(clip.poses)):
-        part = clip.part(inner)
-        joints = part.poses + part.root[:, None]
-        off = joints - part.rays * (part.rays * joints).sum(-1, keepdims=True)
-        misses.append(np.linalg.norm(off, axis=-1).astype(np.float32))
-        vectors = bone_vectors(part.poses, part.skeleton)
-        lengths = np.linalg.norm(vectors, axis=-1)
-        across = 1 - ((vectors * part.sight).sum(-1) / np.maximum(lengths, 1)) ** 2  # there the 2D measures them
-        length, weight = length + (across * lengths).sum(0), weight + across.sum(0)
-    length = length / np.maximum(weight, 1e-9)
+    """Read the clip: its noise from all frames, its bones and what is missed from some.
+
+    Bones settle: those of poses that were fitted to the 2D, and to the bones found before, are nearer to the person's.
+    """
+    some = clip.part(np.linspace(0, len(clip.poses) - 1, min(len(clip.poses), _FRAMES_FOR_BONES)).astype(int))
+    joints = some.poses + some.root[:, None]
+    miss = np.linalg.norm(joints - some.rays * (some.rays * joints).sum(-1, keepdims=True), axis=-1)
     noise = clip.distance * white_noise(clip.rays, 2)
     noise = noise[np.isfinite(noise)]
-    return Evidence(
-        float(np.median(noise)) if len(noise) else UNKNOWN_NOISE_MM,
-        float(np.nanmedian(np.concatenate(misses))),
-        (length + length[mirrored_bones(clip.skeleton)]) / 2,
+    evidence = Evidence(
+        float(np.median(noise)) if len(noise) else UNKNOWN_NOISE_MM, float(np.nanmedian(miss)), _lengths(some)
     )
+    for _ in range(_ROUNDS):
+        fitted = _nearest(some, evidence, _free_in_depth(evidence, clip.skeleton), _ROUNDS)
+        evidence = evidence._replace(lengths_mm=_lengths(some._replace(poses=fitted)))
+    return evidence
+
+
+def _lengths(clip: _Clip) -> Float[ndarray, " bones"]:
+    """The mean length of each bone, alike on both sides.
+
+    A bone across the line of sight weighs most, since there the 2D measures it.
+    """
+    vectors = bone_vectors(clip.poses, clip.skeleton)
+    lengths = np.linalg.norm(vectors, axis=-1)
+    across = 1 - ((vectors * clip.sight).sum(-1) / np.maximum(lengths, 1)) ** 2
+    mean = (across * lengths).sum(0) / np.maximum(across.sum(0), 1e-9)
+    both: ndarray = (mean + mean[mirrored_bones(clip.skeleton)]) / 2
+    return both
+
+
+def _free_in_depth(evidence: Evidence, skeleton: Skeleton) -> Float[ndarray, " J"]:
+    """How far the network is off along the line of sight, mm: errors add up along the bones from the root."""
+    way = np.zeros(skeleton.num_joints)
+    for length, (joint, _) in zip(evidence.lengths_mm, skeleton.bones, strict=True):
+        way[list(skeleton.subtree(joint))] += length
+    return np.maximum(DEPTH_SHARE * way, LEAST_DEPTH_MM)
 
 
 def white_noise(points: Float[ndarray, "N J 3"], axes: int) -> Float[ndarray, " J"]:
@@ -179,7 +198,8 @@ def white_noise(points: Float[ndarray, "N J 3"], axes: int) -> Float[ndarray, " 
     """
     if len(points) < 5:
         return np.full(points.shape[1], np.nan)
-    fourth = np.linalg.norm(np.diff(points, 4, axis=0), axis=-1)
+    parts = [points[inner.start : inner.stop + 4] for inner, _ in _parts(len(points) - 4)]
+    fourth = np.concatenate([np.linalg.norm(np.diff(part, 4, axis=0), axis=-1) for part in parts])
     seen = np.isfinite(fourth).any(0)
     quartile = np.full(points.shape[1], np.nan)
     quartile[seen] = np.nanquantile(fourth[:, seen], 0.25, axis=0)
@@ -189,13 +209,13 @@ def white_noise(points: Float[ndarray, "N J 3"], axes: int) -> Float[ndarray, " 
 
 def _fitted(clip: _Clip, evidence: Evidence) -> Float[ndarray, "N J 3"]:
     clip = _steadied(clip, evidence)
-    way = DEPTH_SHARE * _way_from_root(evidence.lengths_mm, clip.skeleton)
-    moved = _nearest(clip, evidence, np.maximum(way, LEAST_DEPTH_MM), _ROUNDS)
+    free = _free_in_depth(evidence, clip.skeleton)
+    moved = _nearest(clip, evidence, free, _ROUNDS)
     along = ((moved - clip.poses) * clip.sight).sum(-1)
     if len(along) > 2 and 1 / float(np.median(np.diff(clip.time_s))) > 2.2 * DEPTH_HZ:
         along = smooth(along, clip.time_s, DEPTH_HZ)
     deeper = clip._replace(poses=clip.poses + along[..., None] * clip.sight)
-    return _nearest(deeper, evidence, np.full_like(way, _CERTAIN_DEPTH_MM), 1)
+    return _nearest(deeper, evidence, np.full_like(free, _CERTAIN_DEPTH_MM), 1)
 
 
 def _steadied(clip: _Clip, evidence: Evidence) -> _Clip:
@@ -247,14 +267,6 @@ def _nearest(clip: _Clip, evidence: Evidence, depth_mm: Float[ndarray, " J"], ro
 def _unit(vectors: Float[ndarray, "*batch 3"]) -> Float[ndarray, "*batch 3"]:
     unit: ndarray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return unit
-
-
-def _way_from_root(lengths_mm: Float[ndarray, " bones"], skeleton: Skeleton) -> Float[ndarray, " J"]:
-    """How long the bones between each joint and the root are, all together."""
-    way = np.zeros(skeleton.num_joints)
-    for length, (joint, _) in zip(lengths_mm, skeleton.bones, strict=True):
-        way[list(skeleton.subtree(joint))] += length
-    return way
 
 
 def _bridged(rays: Float[ndarray, "N J 3"]) -> Float[ndarray, "N J 3"]:
