@@ -36,7 +36,7 @@ def mocap() -> TrainConfig:
 
 
 def mocap_release() -> TrainConfig:
-    """Go on from trained weights to steadier ones: the second stage of the weights that ship.
+    """Go on from trained weights to steadier ones: the second stage of their denoiser.
 
     Longer windows, a velocity loss, and noise with a bias that lasts, as a real detector's does. Figures and time:
     RESULTS.md and MODEL_CARD.md. Name the weights to begin with by --init.
@@ -54,20 +54,20 @@ def mocap_release() -> TrainConfig:
 
 
 def mocap_wild() -> TrainConfig:
-    """Go on towards people, cameras and detectors of all kinds: the third stage of the weights that ship.
+    """Go on towards people, cameras and detectors of all kinds: the last stages of the weights that ship.
 
     Bodies of men, women and children, legal limbs, some invented motion, cameras from selfies to tele lenses, and the
     errors and joints of real detectors (docs/data-engine.md). Name the weights to begin with by --init.
     """
     return TrainConfig(
         out=Path("runs/wild"),
-        steps=2400,
+        steps=4800,
         seed=2,
         single_pose=0.0,
         learning_rate=7e-4,
         lambda_velocity=5.0,
         own_guess=0.5,
-        phases=(Phase(0.3, 27, 32, prompt=0.5), Phase(0.7, 81, 12)),
+        phases=(Phase(0.3, 27, 32, prompt=0.5, denoise=0.5), Phase(0.7, 81, 12, denoise=0.5)),
         windows=WindowConfig(
             conventions=(0.4, 0.4, 0.12, 0.08),
             exact=0.3,
