@@ -21,7 +21,7 @@ true = torch.from_numpy(exact.joints_mm - exact.joints_mm[:, :1]).float()
 # No error means anything without its aggregation, H and K.
 print(f"{'2D':8}{'aggregation':22}{'MPJPE, mm':>11}{'P-MPJPE, mm':>13}{'acceleration error, m/s^2':>27}")
 for name, sequence in (("exact", exact), ("noisy", noisy)):
-    for options in (LiftOptions(hypotheses=1, steps=1), LiftOptions(hypotheses=3, steps=2)):
+    for options in (LiftOptions(hypotheses=1, steps=1), LiftOptions()):
         lifted = torch.from_numpy(lifter.lift(sequence, options).root_relative_mm)
         how = f"{options.aggregate} H={options.hypotheses} K={options.steps}"
         errors = (mpjpe(lifted, true), p_mpjpe(lifted, true), acceleration_error(lifted, true, sequence.fps))

@@ -19,8 +19,8 @@ CLIP = ("--trial", "s011_t01")
 PICTURES = {
     "trajectory": ("trajectory", "CMU", *CLIP, "--input", "gt", "noisy", "--joints", "left_wrist", "right_ankle"),
     "lifted": ("qualitative", "CMU", *CLIP, "--input", "noisy", "--times", "2.5", "3.0", "3.3", "3.5", "4.0"),
-    "failure-jump": (
-        "qualitative", "CMU", "--trial", "s049_t05", "--input", "gt", "--times", "0.5", "0.7", "0.86", "1.0", "1.2",
+    "failure-dance": (
+        "qualitative", "CMU", "--trial", "s049_t10", "--input", "gt", "--times", "0.02", "0.3", "0.6", "1.0", "2.0",
     ),
     "failure-cartwheel": (
         "qualitative", "CMU", "--trial", "s049_t08", "--input", "gt", "--times", "0.2", "0.48", "1.0", "2.0", "3.0",
