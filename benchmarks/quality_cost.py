@@ -17,7 +17,17 @@ from dreampose3d.hypotheses import j_agg, p_agg
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.metrics import mpjpe, p_mpjpe
 
-CURVE = ((1, 1, 0.2), (2, 2, 0.2), (3, 2, 0.2), (5, 2, 0.2), (3, 3, 0.2), (3, 2, 0.4), (3, 2, 1.0))
+CURVE = (
+    (1, 1, 0.2),
+    (3, 1, 0.2),
+    (5, 1, 0.2),
+    (2, 2, 0.2),
+    (3, 2, 0.2),
+    (5, 2, 0.2),
+    (3, 3, 0.2),
+    (3, 2, 0.4),
+    (3, 2, 1.0),
+)
 """H, K, and the share of the schedule over which the steps are spread (1: D3DP's grid)."""
 FIELDS_OF_VIEW = (25.0, 40.0, 50.0, 55.0, 70.0, 90.0)
 
