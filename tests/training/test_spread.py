@@ -7,13 +7,18 @@ import pytest
 import torch
 from tests.motion import clip_row, write_set
 
+from dreampose3d.data.anthropometry import ADULTS_MM
 from dreampose3d.data.mocap import read_mocap
 from dreampose3d.evaluation import film_clip
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.lifting.spread import spread_mm
 from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import load_weights, save_weights
-from dreampose3d.training.spread import COVERAGE, calibrate_spread, fit_spread
+from dreampose3d.motion.bones import bone_lengths
+from dreampose3d.skeleton import H36M_17
+from dreampose3d.training.spread import COVERAGE, SIZE_SHARE, calibrate_spread, fit_spread
+
+NO_REACH = torch.zeros(4000, 4, dtype=torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +44,7 @@ def table(made):
 
 def test_spread_covers_68_percent_of_each_joint_seen_or_lost(made, table):
     error, variance, residual, lost = made
-    inside = (error <= spread_mm(table, variance, residual, lost) + 1e-3).double()
+    inside = (error <= spread_mm(table, variance, residual, lost, NO_REACH) + 1e-3).double()
     for joint in range(1, 4):
         assert abs(float(inside[~lost[:, joint], joint].mean()) - COVERAGE) < 0.005
         assert abs(float(inside[lost[:, joint], joint].mean()) - COVERAGE) < 0.06
@@ -55,14 +60,14 @@ def test_floor_and_share_are_found_and_lost_joints_are_wider(table):
 def test_doubtful_2d_is_covered_as_well_as_good_2d(made, table):
     """Which one scale for all frames could not do: frames with little and with much residual err unlike."""
     error, variance, residual, lost = made
-    inside = (error <= spread_mm(table, variance, residual, lost)).double()
+    inside = (error <= spread_mm(table, variance, residual, lost, NO_REACH)).double()
     for frames in (residual < 30, residual > 70):
         assert abs(float(inside[frames, 1:][~lost[frames, 1:]].mean()) - COVERAGE) < 0.04
 
 
 def test_the_root_has_no_spread(made, table):
     _, *doubt = made
-    assert (spread_mm(table, *doubt)[:, 0] == 0).all()
+    assert (spread_mm(table, *doubt, NO_REACH)[:, 0] == 0).all()
 
 
 def test_without_lost_joints_the_one_floor_serves_both(made):
@@ -74,17 +79,42 @@ def test_without_lost_joints_the_one_floor_serves_both(made):
 def test_hypotheses_that_coincide_are_no_trouble(made):
     error, variance, residual, lost = made
     table = fit_spread(error, 0 * variance, 0 * residual, lost)
-    inside = (error <= spread_mm(table, 0 * variance, 0 * residual, lost) + 1e-2)[:, 1:][~lost[:, 1:]]
+    inside = (error <= spread_mm(table, 0 * variance, 0 * residual, lost, NO_REACH) + 1e-2)[:, 1:][~lost[:, 1:]]
     assert float(inside.double().mean()) == pytest.approx(COVERAGE, abs=0.005)
 
 
-def test_tables_of_older_weights_know_no_residual(made):
+def test_tables_of_older_weights_know_no_residual_and_no_size(made):
     """s_j sqrt(variance + f_j^2), as it was; and without a table the hypotheses' own deviation."""
     _, variance, residual, lost = made
     old = {"scale": [2.0] * 4, "floor_mm": [3.0] * 4, "missing_floor_mm": [50.0] * 4}
     expected = 2 * (variance + torch.where(lost, 50.0, 3.0) ** 2).sqrt()
-    torch.testing.assert_close(spread_mm(old, variance, residual, lost), expected)
-    torch.testing.assert_close(spread_mm({}, variance, residual, lost), variance.sqrt())
+    torch.testing.assert_close(spread_mm(old, variance, residual, lost, 1000 * torch.ones_like(variance)), expected)
+    torch.testing.assert_close(spread_mm({}, variance, residual, lost, NO_REACH), variance.sqrt())
+
+
+def test_a_strangers_size_widens_what_is_far_from_the_root(made, table):
+    """Errors of people of another size, drawn: they lie within as often as those at the true size do."""
+    error, variance, residual, lost = made
+    reach = torch.tensor([0.0, 100.0, 400.0, 900.0], dtype=torch.float64).expand_as(error)
+    sized = table | {"size_share": [SIZE_SHARE] * 4}
+    wide, narrow = spread_mm(sized, variance, residual, lost, reach), spread_mm(table, variance, residual, lost, reach)
+    torch.testing.assert_close(wide**2 - narrow**2, (SIZE_SHARE * reach) ** 2)
+    generator = torch.Generator().manual_seed(1)
+    direction = torch.nn.functional.normalize(torch.randn(*error.shape, 3, generator=generator).double(), dim=-1)
+    offset = torch.zeros_like(direction)
+    offset[..., 2] = SIZE_SHARE * reach * torch.randn(len(error), 1, generator=generator)
+    grown = (direction * error[..., None] + offset).norm(dim=-1)
+    inside = (grown <= wide)[:, 1:].double().mean(0)
+    assert ((inside > 0.64) & (inside < 0.8)).all()
+    assert float((grown <= narrow)[:, 3].double().mean()) < 0.6
+
+
+def test_adults_differ_in_size_as_in_the_training_data():
+    """The same survey as `data.anthropometry`: half men, half women."""
+    stature = torch.tensor([[mean, deviation] for mean, deviation in ADULTS_MM], dtype=torch.float64)
+    mean = stature[:, 0].mean()
+    variance = (stature[:, 1] ** 2 + (stature[:, 0] - mean) ** 2).mean()
+    assert float(variance.sqrt() / mean) == pytest.approx(SIZE_SHARE, abs=0.001)
 
 
 def test_a_weights_file_is_calibrated_in_place(tmp_path):
@@ -100,11 +130,12 @@ def test_a_weights_file_is_calibrated_in_place(tmp_path):
     assert card["step"] == 3
     assert {name: card["spread"][name] for name in table} == table
     assert card["spread"]["coverage"] == COVERAGE
-    assert [len(values) for values in table.values()] == [17] * 4
+    assert [len(values) for values in table.values()] == [17] * 5
     inside = []
     for number, clip in enumerate(clips):
         filmed = list(film_clip(replace(clip, joints_mm=clip.joints_mm[9:21]), "gt"))[number % 4]
         motion = Lifter.load(path, "cpu").lift(filmed.sequence, options)
         true = filmed.joints_mm - filmed.joints_mm[:, :1]
-        inside.append((torch.from_numpy(motion.root_relative_mm) - true).norm(dim=-1).numpy() <= motion.spread_mm)
+        size = bone_lengths(true.numpy(), H36M_17).sum() / bone_lengths(motion.root_relative_mm, H36M_17).sum()
+        inside.append(np.linalg.norm(size * motion.root_relative_mm - true.numpy(), axis=-1) <= motion.spread_mm)
     assert 0.5 < np.concatenate(inside)[:, 1:].mean() < 0.85  # half of what it was fitted on

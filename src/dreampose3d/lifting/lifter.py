@@ -153,7 +153,8 @@ class Lifter:
         if options.fit:
             poses, evidence = fit_to_2d(poses, rays, confidence, sequence.times, self.skeleton)
             root = estimate_root(poses, rays, confidence)
-        spread = spread_mm(self.weights.card.get("spread", {}), variance, residual, confidence < MISSING_BELOW)
+        reach = (poses - poses[:, self.skeleton.root, None]).norm(dim=-1)
+        spread = spread_mm(self.weights.card.get("spread", {}), variance, residual, confidence < MISSING_BELOW, reach)
         return LiftedMotion(
             name=sequence.name,
             fps=sequence.fps,
@@ -356,7 +357,7 @@ class Lifter:
                 "clamp": self.clamp(options),
             },
             "root": "estimated by reprojection; metric size is that of the training population",
-            "spread": "68 % of root-relative joint errors on the validation clips lie below it",
+            "spread": "68 % of root-relative joint errors of people of unknown size lie below it (validation clips)",
             "device": str(self.device),
             "versions": {
                 "dreampose3d": dreampose3d.__version__,

@@ -7,8 +7,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-UNCALIBRATED = {"scale": 1.0, "floor_mm": 0.0, "missing_floor_mm": 0.0, "residual_share": 0.0}
-"""The hypotheses' standard deviation alone; `residual_share` is 0 in tables of older weights, too."""
+UNCALIBRATED = {"scale": 1.0, "floor_mm": 0.0, "missing_floor_mm": 0.0, "residual_share": 0.0, "size_share": 0.0}
+"""The hypotheses' standard deviation alone; the shares are 0 in tables of older weights, too."""
 
 
 def variance_of(hypotheses_mm: Float[Tensor, "H N J 3"]) -> Float[Tensor, "N J"]:
@@ -21,23 +21,27 @@ def spread_mm(
     variance: Float[Tensor, "N J"],
     residual: Float[Tensor, " N"],
     lost: Bool[Tensor, "N J"],
+    reach: Float[Tensor, "N J"],
 ) -> Float[Tensor, "N J"]:
-    """s_j sqrt(variance + f_j^2 + (g_j residual)^2): 68 % of the errors on the validation clips lie below it [ours].
+    """sqrt(s_j^2 (variance + f_j^2 + (g_j residual)^2) + (u_j reach)^2): where 68 % of the errors should lie [ours].
 
     The floor f_j is needed because hypotheses nearly coincide at K = 1; it is larger for missing joints. The share g_j
     of the frame's residual widens it where the 2D is doubtful, which hypotheses cannot tell: all believe the same 2D.
+    These are fitted at the true size of the people; that a picture does not tell a stranger's size is the last term.
 
     Args:
-        table: `scale` s_j, `floor_mm` f_j, `missing_floor_mm` and `residual_share` g_j of every joint.
+        table: Of every joint `scale` s_j, `floor_mm` f_j, `missing_floor_mm`, `residual_share` g_j, `size_share` u_j.
         variance: Mean squared distance of the hypotheses from their mean, mm^2.
         residual: How far each frame's result misses its 2D, mm (`trajectory.reprojection_residual`).
         lost: Joints without 2D.
+        reach: Of each joint from the root, mm.
 
     Returns:
         One distance a joint, mm.
     """
-    scale, floor, missing, share = (
+    scale, floor, missing, share, size = (
         torch.tensor(table.get(key, value)).to(variance) for key, value in UNCALIBRATED.items()
     )
     floor = torch.where(lost, missing, floor)
-    return scale * (variance + floor**2 + (share * residual[:, None]) ** 2).sqrt()
+    pose = scale**2 * (variance + floor**2 + (share * residual[:, None]) ** 2)
+    return (pose + (size * reach) ** 2).sqrt()

@@ -17,6 +17,7 @@ from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.lifting.spread import spread_mm, variance_of
 from dreampose3d.model.weights import load_weights, save_weights
+from dreampose3d.motion.bones import bone_lengths
 from dreampose3d.trajectory import estimate_root, reprojection_residual
 from dreampose3d.view import MISSING_BELOW
 
@@ -27,6 +28,9 @@ _SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8)
 """Candidates for g."""
 _STILL_MM = 1e-6
 """A joint that never errs by as much is the root."""
+SIZE_SHARE = 0.054
+"""Standard deviation of stature among adults of both sexes, as a share (ANSUR II: Gordon et al. 2014). A few people's
+clips cannot tell it."""
 
 
 def calibrate_spread(
@@ -35,7 +39,7 @@ def calibrate_spread(
     """Fit the spread and write it into the weights.
 
     Each clip's middle is seen by one camera, with exact and with noisy 2D: only both together tell how an error grows
-    with the doubt in the 2D.
+    with the doubt in the 2D. Errors are those at each person's true size; how sizes differ is known from elsewhere.
 
     Args:
         weights: A weights file; rewritten with the fit in its card.
@@ -44,13 +48,13 @@ def calibrate_spread(
         frames: Of each clip, at most.
 
     Returns:
-        `scale`, `floor_mm`, `missing_floor_mm` and `residual_share` of every joint.
+        `scale`, `floor_mm`, `missing_floor_mm`, `residual_share` and `size_share` of every joint.
     """
     options = options or LiftOptions()
     lifter = Lifter.load(weights, "cpu")
     measured = [_measured(lifter, filmed, options) for filmed in _filmed(clips, frames)]
     error, variance, residual, lost = (torch.cat(part) for part in zip(*measured, strict=True))
-    table = fit_spread(error, variance, residual, lost)
+    table = fit_spread(error, variance, residual, lost) | {"size_share": [SIZE_SHARE] * error.shape[1]}
     found = load_weights(weights)
     card = found.card | {"spread": table | {"coverage": COVERAGE, "options": json.loads(json.dumps(options.__dict__))}}
     save_weights(found.model, weights, card)
@@ -63,7 +67,7 @@ def fit_spread(
     residual: Float[Tensor, " F"],
     lost: Bool[Tensor, "F J"],
 ) -> dict[str, list[float]]:
-    """The table of `lifting.spread.spread_mm`, so that 68 % of the errors of each joint lie below the spread.
+    """The table of `lifting.spread.spread_mm` but for `size_share`: 68 % of each joint's errors lie below the spread.
 
     The floor f_j is the one under which the errors of a joint with 2D are likeliest, taken as isotropic normal with a
     variance in proportion to (variance + f_j^2 + (g residual)^2); s_j then fits the coverage exactly, and a second
@@ -80,7 +84,9 @@ def fit_spread(
     moving = error.amax(0) >= _STILL_MM
     return min(
         tables,
-        key=lambda table: _unevenness((error <= spread_mm(table, variance, residual, lost))[:, moving], residual),
+        key=lambda table: _unevenness(
+            (error <= spread_mm(table, variance, residual, lost, torch.zeros_like(error)))[:, moving], residual
+        ),
     )
 
 
@@ -93,14 +99,16 @@ def _filmed(clips: Sequence[MocapClip], frames: int) -> Iterator[FilmedClip]:
 
 
 def _measured(lifter: Lifter, filmed: FilmedClip, options: LiftOptions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Error, variance, residual and lost joints of a clip."""
+    """Error at the person's true size, variance, residual and lost joints of a clip."""
     hypotheses = lifter.hypotheses(filmed.sequence, options).double()
     pose = p_agg(hypotheses)
     root = estimate_root(pose, filmed.rays, filmed.confidence)
     residual = reprojection_residual(pose, root, filmed.rays, filmed.confidence)
     if options.fit:
         pose, _ = fit_to_2d(pose, filmed.rays, filmed.confidence, filmed.sequence.times, lifter.skeleton)
-    error = (pose - (filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None])).norm(dim=-1)
+    true = filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None]
+    lengths, lifted = (bone_lengths(joints.numpy(), lifter.skeleton).sum() for joints in (true, pose))
+    error = (pose * (lengths / lifted) - true).norm(dim=-1)
     return error, variance_of(hypotheses), residual, filmed.confidence < MISSING_BELOW
 
 
