@@ -211,6 +211,16 @@ def test_ctrl_c_leaves_nothing(run, keypoints, weights, tmp_path, monkeypatch, w
     assert names(tmp_path) == []
 
 
+def test_a_reader_that_has_had_enough_is_no_error():
+    """As in `dreampose3d info | head -1`: nobody reads the rest."""
+    command = subprocess.Popen(
+        [sys.executable, "-u", "-m", "dreampose3d", "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    command.stdout.close()
+    assert command.stderr.read() == b""
+    assert command.wait() == 0
+
+
 def test_what_stood_there_outlives_a_failure(run, keypoints, weights, tmp_path, monkeypatch):
     (tmp_path / "walk.json").write_text("old")
 

@@ -51,6 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         say("interrupted; no file is half-written")
         return INTERRUPTED
+    except BrokenPipeError:  # whoever reads our output, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError, ImportError) as error:
         if os.environ.get("DREAMPOSE3D_DEBUG"):
             raise
