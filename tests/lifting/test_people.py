@@ -78,6 +78,21 @@ def test_who_is_seen_too_briefly_is_nobody():
     assert len(follow(sightings(brief[40:50], line(300, 350, 10)))) == 2  # the whole of a short clip is not brief
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_who_left_does_not_come_back_for_a_moment(back):
+    """A detector's ghost, two frames long, near enough to where somebody left and long after."""
+    for frames, kept in ((2, 100), (20, 145)):
+        path = np.concatenate((line(200, 100, 100), np.full((25, 2), np.nan), line(100, 100 + frames, frames)))
+        (person,) = follow(sightings(path[::-1] if back else path))
+        assert len(person) == kept
+
+
+def test_moments_far_apart_are_nobody():
+    path = np.full((200, 2), np.nan)
+    path[[20, 60, 100]] = line(300, 310, 3)
+    assert follow(sightings(path)) == []
+
+
 def test_a_motion_spans_the_frames_that_show_the_person_and_keeps_the_clips_times():
     path = line(300, 900, 60)
     path[:20] = path[50:] = np.nan

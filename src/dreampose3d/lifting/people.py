@@ -41,7 +41,8 @@ _ANY_SPEED = 4.0  # the same for pieces too short to show a velocity
 _TURN = 2.0  # of the change of velocity, a second of the gap
 _SIZE_SPREAD = 0.25  # of the logarithm of the body size
 _TOO_FAR = 15.0  # cost at which pieces are not joined
-_BRIEF_S = 0.5  # who is seen for less than this, and for less than a quarter of the clip, is nobody
+_BRIEF_S = 0.5  # who is seen for less than this, and for less than a quarter of the clip, is nobody ...
+_SCRAP = 0.25  # ... and so is a moment of fewer seconds, and of a smaller share of the gap that parts it from the rest
 
 _Piece = Int[ndarray, "_ 2"]
 """One person for a while: frame and place of each sighting, in order."""
@@ -258,8 +259,18 @@ def _joined(pieces: list[_Piece], seen: _Seen) -> list[_Piece]:
         chain = [first]
         while chain[-1] in following:
             chain.append(following[chain[-1]])
-        joined.append(np.concatenate([pieces[number] for number in chain]))
+        joined += _without_scraps(np.concatenate([pieces[number] for number in chain]), seen.fps)
     return joined
+
+
+def _without_scraps(piece: _Piece, fps: float) -> list[_Piece]:
+    """A chain, cut where a long gap parts a moment from the rest: who left is not seen again for two frames only."""
+    gaps = np.diff(piece[:, 0]) - 1
+    cuts = np.arange(1, len(piece))  # sightings before each gap
+    scrap = np.minimum(_SCRAP * gaps, _SCRAP * fps)
+    before = cuts[cuts < scrap].max(initial=0)
+    after = cuts[len(piece) - cuts < scrap].min(initial=len(piece))
+    return [part for part in np.split(piece, sorted({before, after})) if len(part)]
 
 
 def _join_costs(end: _Ends, start: _Ends, fps: float) -> Float[ndarray, "T T"]:
