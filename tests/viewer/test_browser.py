@@ -325,6 +325,24 @@ def test_trails_hypotheses_and_the_camera_are_shown_when_asked_for(opened, make_
     assert browser.execute_script(state) == [True, True, False]  # its own pyramid is not seen from the camera
 
 
+def test_who_is_not_seen_is_pale(opened, make_walk, tmp_path):
+    motion = make_walk(20)
+    confidence = motion.confidence.copy()
+    confidence[5:15] = 0
+    write_page(replace(motion, confidence=confidence), tmp_path / "gap.html")
+    browser = opened(tmp_path / "gap.html")
+    opacity = (
+        "player.go(arguments[0]);"
+        "const {limbs, balls} = player.stage.body; return [limbs, balls].map(mesh => mesh.material.opacity)"
+    )
+    assert [browser.execute_script(opacity, frame) for frame in (4, 5, 14, 15)] == [
+        [1, 1],
+        [0.3, 0.3],
+        [0.3, 0.3],
+        [1, 1],
+    ]
+
+
 def test_a_page_without_hypotheses_or_company_offers_neither(opened, page):
     browser = opened(page)
     assert not browser.find_element(By.ID, "ghosts").is_displayed()

@@ -74,6 +74,16 @@ def test_confidence_is_opacity_and_missing_points_are_not_drawn(make_walk, tmp_p
     assert pictures[2].max() < 50  # the bare ground
 
 
+def test_who_is_not_seen_is_drawn_pale(make_walk, tmp_path):
+    motion = make_walk(3)
+    confidence = motion.confidence.copy()
+    confidence[1] = 0
+    write_overlay(replace(_without_2d(motion), confidence=confidence), tmp_path / "gap.mp4")
+    pictures = _decode(tmp_path / "gap.mp4")[2]
+    blue = [int(_middle_of_bone(pictures[i], motion, i, "left_knee", "left_hip")[2]) for i in range(3)]
+    assert min(blue[0], blue[2]) > 180 > 120 > blue[1] > 60
+
+
 def test_frames_are_matched_by_presentation_time(make_walk, tmp_path):
     """A clip with a pause, half as many frames as the motion, and a tail that the motion does not cover."""
     motion = _without_2d(make_walk(20))

@@ -21,6 +21,7 @@ _INPUT: Colour = (255, 255, 255)
 _SIDES: dict[str, Colour] = {"left": (64, 160, 232), "right": (240, 124, 48), "": (190, 198, 208)}
 """Okabe and Ito's blue and vermilion, lighter: they must stand out from a video."""
 _BACKGROUND: Colour = (24, 28, 36)
+_SEEN, _IMAGINED = 0.85, 0.25  # opacity of the 3D, in frames with any 2D of the person and in gaps
 _REACH_PX = 20_000.0  # points farther out are not drawn: they are no part of any picture, and overflow the drawing
 
 
@@ -28,8 +29,8 @@ def write_overlay(shown: LiftedMotion | Sequence[LiftedMotion], path: Path, vide
     """Write an mp4 of the clip, or of a dark background, with the lift drawn in; same rate, times and sound, even size.
 
     The 2D input is a thin white line, as opaque as it is certain; the reprojected 3D skeleton is thick, blue on the
-    person's left and orange on the right; the likeliest intent stands at the bottom. A frame that the motion does not
-    cover stays as it is.
+    person's left and orange on the right, and pale where nothing was seen of them; the likeliest intent stands at the
+    bottom. A frame that the motion does not cover stays as it is.
 
     Args:
         shown: What to draw: one motion, or everyone in the clip; the captions' intent is the first one's.
@@ -85,9 +86,10 @@ class _Artist:
         joints = self.motion.camera.project(torch.from_numpy(self.motion.joints_mm[frame])).numpy() * self.scale
         keypoints = self.motion.keypoints_px[frame] * self.scale
         confidence = self.motion.confidence[frame]
+        opacity = _SEEN if confidence.any() else _IMAGINED
         for joint, parent in self.motion.skeleton.bones:
             colour = _SIDES[self.sides.get(joint, "")]
-            self._line(picture, joints[joint], joints[parent], colour, 4 * self.unit, 0.85)
+            self._line(picture, joints[joint], joints[parent], colour, 4 * self.unit, opacity)
         for joint, parent in self.motion.skeleton.bones:
             sure = float(min(confidence[joint], confidence[parent]))
             self._line(picture, keypoints[joint], keypoints[parent], _INPUT, 1.2 * self.unit, sure)

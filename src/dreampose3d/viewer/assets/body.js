@@ -48,12 +48,14 @@ class Body {
     return this.joint(frame, Math.max(0, this.motion.skeleton.parents.indexOf(-1)));
   }
 
-  // Bones are cylinders in the colour of their side, joints balls in the colour of their uncertainty.
+  // Bones are cylinders in the colour of their side, joints balls in the colour of their uncertainty; pale in frames
+  // that show nothing of the person, which are imagined.
   buildFlesh(tint) {
     const {bones, joints, skeleton} = this.motion;
-    const skin = () => new THREE.MeshLambertMaterial();
-    this.limbs = new THREE.InstancedMesh(new THREE.CylinderGeometry(1, 1, 1, 28, 1, true), skin(), bones.length);
-    this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1, 20, 14), skin(), joints);
+    this.skin = new THREE.MeshLambertMaterial();
+    this.paleSkin = new THREE.MeshLambertMaterial({transparent: true, opacity: 0.3});
+    this.limbs = new THREE.InstancedMesh(new THREE.CylinderGeometry(1, 1, 1, 28, 1, true), this.skin, bones.length);
+    this.balls = new THREE.InstancedMesh(new THREE.SphereGeometry(1, 20, 14), this.skin, joints);
     bones.forEach(([joint], i) => {
       const colour = new THREE.Color(SIDE_COLOUR[skeleton.sides[joint]]);
       this.limbs.setColorAt(i, tint ? colour.lerp(new THREE.Color(tint), 0.75) : colour);
@@ -122,7 +124,13 @@ class Body {
       this.balls.setMatrixAt(joint, matrix.compose(this.joint(frame, joint, a), turn.identity(), size.set(radius, radius, radius)));
       this.balls.setColorAt(joint, this.uncertainty(spread[frame * joints + joint], colour));
     }
+    this.limbs.material = this.balls.material = this.seen(frame) ? this.skin : this.paleSkin;
     this.limbs.instanceMatrix.needsUpdate = this.balls.instanceMatrix.needsUpdate = this.balls.instanceColor.needsUpdate = true;
+  }
+
+  seen(frame) {
+    const {confidence, joints} = this.motion;
+    return confidence.subarray(frame * joints, (frame + 1) * joints).some(sure => sure > 0);
   }
 
   poseGhosts(frame) {
