@@ -3,9 +3,9 @@
 Sets of motion capture, every clip seen by one camera, with exact and with noisy 2D; of sets whose trunk is another's
 than the training data's the limb joints count. With `--views` the four real views, too (limb joints, against the
 triangulated reference of benchmarks/four_views.py). All relative to the middle of the hips. The rank correlation is
-Spearman's, of spread and error over joints and frames pooled. *At true size*: the motion scaled, and its spread with
-it, so that its bones are in sum as long as the truth's, as where the person's height is given: no spread can foresee a
-figure of unusual size.
+Spearman's, of spread and error over joints and frames pooled. *At true size*: as where the person's height is given
+(`motion.scale.with_height`), but with the height at which its limbs' bones are in sum as long as the truth's, as trunks
+are defined in many ways.
 
     python benchmarks/spread_coverage.py --data MOCAP/cmu MOCAP/bandai --views
 """
@@ -25,6 +25,7 @@ from dreampose3d.evaluation import film_clip
 from dreampose3d.evaluation.mocap import Input
 from dreampose3d.evaluation.tables import Report, Table, to_markdown, write_result
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
+from dreampose3d.motion.scale import body_height, with_height
 from dreampose3d.sequence import LiftedMotion, PoseSequence
 from dreampose3d.skeleton import BLAZEPOSE_33, H36M_17
 from dreampose3d.view import MISSING_BELOW
@@ -69,11 +70,14 @@ class Judged:
     @classmethod
     def of(cls, motion: LiftedMotion, true_mm: Float[Tensor, "F J 3"], frames: slice = slice(None)) -> "Judged":
         """A lifted motion's frames against the truth."""
-        lifted = torch.from_numpy(motion.root_relative_mm[frames]).double()
-        spread = torch.from_numpy(motion.spread_mm[frames]).double()
-        size = bones(true_mm) / bones(lifted)
-        apart = [(at_hips(pose) - at_hips(true_mm)).norm(dim=-1) for pose in (lifted, size * lifted)]
-        return cls(*apart, spread, size * spread, torch.from_numpy(motion.confidence[frames] < MISSING_BELOW))
+        size = float(bones(true_mm) / bones(torch.from_numpy(motion.root_relative_mm[frames]).double()))
+        height_m = size * body_height(motion.root_relative_mm, motion.skeleton, motion.confidence) / 1000
+        errors, spreads = [], []
+        for given in (motion, with_height(motion, height_m)):
+            pose = torch.from_numpy(given.root_relative_mm[frames]).double()
+            errors.append((at_hips(pose) - at_hips(true_mm)).norm(dim=-1))
+            spreads.append(torch.from_numpy(given.spread_mm[frames]).double())
+        return cls(*errors, *spreads, torch.from_numpy(motion.confidence[frames] < MISSING_BELOW))
 
 
 def main(coverage: Coverage) -> None:

@@ -183,10 +183,55 @@ def test_a_joint_out_of_sight_goes_with_its_bones_alone():
     assert np.isfinite(found).all()
 
 
+@pytest.mark.parametrize("joints", [range(17), (15, 16)])
+def test_a_gap_is_bridged_without_a_jump(joints):
+    """Where the network imagines a pose far from those about it: by the way from the one to the other."""
+    true = rigid()
+    poses, rays = true + slowly(60), seen(true + walked(true)[:, None])
+    whole, _ = fit(poses, rays)
+    gap, lost = slice(25, 35), list(joints)
+    rays[gap, lost] = np.nan
+    poses[gap, lost[1:]] += (120, -60, 90)
+    found, evidence = fit(poses, rays)
+    assert error(poses[gap, lost], true[gap, lost]) > 75
+    assert error(found[gap, lost], true[gap, lost]) < 1.4 * error(whole[gap, lost], true[gap, lost]) + 5
+    step = np.linalg.norm(np.diff(found, axis=0), axis=-1)
+    assert step[[24, 34]].max() < 1.5 * np.linalg.norm(np.diff(true, axis=0), axis=-1).max()
+    off = bone_lengths(found[gap], H36M_17) - evidence.lengths_mm
+    assert abs(off).mean() < 3
+
+
+def test_the_bridge_is_the_least_of_misfit_and_roughness(monkeypatch):
+    """Against a dense solve, at uneven times; what is seen stays."""
+    rng = np.random.default_rng(0)
+    poses, time = rng.normal(0, 300, (12, 17, 3)), np.cumsum(rng.uniform(0.01, 0.04, 12))
+    poses[:, 0] = 0
+    rays = np.ones((12, 17, 3))
+    rays[4:9, 7] = rays[10:, 9] = np.nan
+    clip = module._Clip(poses, np.zeros((12, 3)), rays, np.ones((12, 17)), time, H36M_17)
+    monkeypatch.setattr(module, "_nearest", lambda clip, *_: clip.poses)
+    found = module._bridged_poses(clip, module.Evidence(1.0, 1.0, np.ones(16)))
+    before, after = np.diff(time)[:-1], np.diff(time)[1:]
+    second = np.zeros((10, 12))
+    for n in range(10):
+        a, b = before[n], after[n]
+        second[n, n : n + 3] = np.array((2 / (a * (a + b)), -2 / (a * b), 2 / (b * (a + b)))) * np.sqrt((a + b) / 2)
+    rough = second.T @ second / module.SPECTRUM_MM2_PER_S3
+    for joint in range(17):
+        lost = np.isnan(rays[:, joint, 0])
+        weight = np.gradient(time) / (module.IMAGINED_S * module.IMAGINED_MM**2)
+        free = rough[np.ix_(lost, lost)] + np.diag(weight[lost])
+        known = rough[np.ix_(lost, ~lost)] @ poses[~lost, joint]
+        least = np.linalg.solve(free, weight[lost, None] * poses[lost, joint] - known)
+        np.testing.assert_allclose(found[lost, joint], least, atol=1e-2)
+        np.testing.assert_array_equal(found[~lost, joint], poses[~lost, joint])
+
+
 def test_a_long_clip_in_parts_is_as_a_whole(monkeypatch):
     rng = np.random.default_rng(3)
     true = rigid(400)
     poses, rays = true + slowly(400), seen(true + walked(true)[:, None] + rng.normal(0, 5, true.shape))
+    rays[80:100], rays[255:285, 13] = np.nan, np.nan
     whole, _ = fit(poses, rays)
     monkeypatch.setattr(module, "_FRAMES_AT_ONCE", 90)
     np.testing.assert_allclose(fit(poses, rays)[0], whole, atol=0.3)

@@ -1,11 +1,13 @@
 """Height fixes the scale: everything grows alike, and what is seen stays the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from tests.bodies import body, lifted
 
-from dreampose3d.motion.scale import SHARE_OF_HEIGHT, body_height, with_height
+from dreampose3d.motion.scale import PROPORTIONS_SHARE, SHARE_OF_HEIGHT, body_height, with_height
 from dreampose3d.skeleton import H36M_17
 
 
@@ -30,6 +32,18 @@ def test_hypotheses_grow_along(motion):
     many = lifted(motion.joints_mm, hypotheses_mm=np.stack([motion.root_relative_mm] * 2))
     tall = with_height(many, 1.5)
     np.testing.assert_allclose(tall.hypotheses_mm[1], tall.root_relative_mm, rtol=1e-6)
+
+
+def test_a_known_height_takes_the_unknown_size_out_of_the_spread(motion):
+    reach = np.linalg.norm(motion.root_relative_mm, axis=-1)
+    of_pose, unknown = np.full_like(reach, 20), 0.054
+    spread = np.sqrt(of_pose**2 + (unknown * reach) ** 2)
+    known = with_height(replace(motion, spread_mm=spread, meta={"spread_size_share": unknown}), 1.7)
+    scale = 1700 / body_height(motion.root_relative_mm, H36M_17)
+    np.testing.assert_allclose(known.spread_mm, scale * np.hypot(of_pose, PROPORTIONS_SHARE * reach), rtol=1e-5)
+    again = with_height(known, 1.7)
+    np.testing.assert_allclose(again.spread_mm, known.spread_mm, rtol=1e-5)
+    assert known.meta["spread_size_share"] == again.meta["spread_size_share"] == PROPORTIONS_SHARE
 
 
 def test_height_is_what_the_joints_of_an_upright_body_add_up_to():

@@ -11,12 +11,12 @@ from dreampose3d.data.anthropometry import ADULTS_MM
 from dreampose3d.data.mocap import read_mocap
 from dreampose3d.evaluation import film_clip
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
-from dreampose3d.lifting.spread import spread_mm
+from dreampose3d.lifting.spread import doubt_of_2d, forgotten, spread_mm
 from dreampose3d.model.dreampose import build, tiny
 from dreampose3d.model.weights import load_weights, save_weights
 from dreampose3d.motion.bones import bone_lengths
 from dreampose3d.skeleton import H36M_17
-from dreampose3d.training.spread import COVERAGE, SIZE_SHARE, calibrate_spread, fit_spread
+from dreampose3d.training.spread import COVERAGE, SIZE_SHARE, calibrate_spread, fit_gaps, fit_spread, hide
 
 NO_REACH = torch.zeros(4000, 4, dtype=torch.float64)
 
@@ -109,6 +109,58 @@ def test_a_strangers_size_widens_what_is_far_from_the_root(made, table):
     assert float((grown <= narrow)[:, 3].double().mean()) < 0.6
 
 
+def test_a_pose_is_forgotten_with_the_time_since_it_was_seen():
+    """Against the definition: the nearest frame that is seen, by search over all."""
+    generator = torch.Generator().manual_seed(0)
+    time = torch.rand(200, generator=generator, dtype=torch.float64).cumsum(0) / 10
+    seen = torch.rand(200, generator=generator) < 0.2
+    found = forgotten(seen, time)
+    since = (time[:, None] - time[seen]).abs().amin(1)
+    torch.testing.assert_close(found, torch.where(seen, 0.0, 1 - torch.exp(-since / 0.4)))
+    assert found[seen].eq(0).all()
+    assert found.max() < 1
+    assert forgotten(torch.tensor([True] * 3), time[:3]).tolist() == [0, 0, 0]
+
+
+def test_2d_that_is_not_there_is_as_doubtful_as_that_beside_it():
+    residual = torch.tensor([10.0, 20, 0, 0, 50, 0])
+    seen = torch.tensor([True, True, False, False, True, False])
+    found = doubt_of_2d(residual, seen, torch.arange(6, dtype=torch.float64) / 50)
+    torch.testing.assert_close(found, torch.tensor([10.0, 20, 30, 40, 50, 50]))
+
+
+def test_what_is_imagined_is_covered_as_often(made, table):
+    """In gaps errors grow with the time since the person was seen."""
+    error, variance, residual, lost = made
+    error, lost = torch.where(lost, error, 4 * error), torch.ones_like(lost)
+    imagined = torch.linspace(0, 0.9, len(error), dtype=torch.float64)
+    generator = torch.Generator().manual_seed(2)
+    off = 200 * torch.randn(*error.shape, 3, generator=generator, dtype=torch.float64).norm(dim=-1)
+    error = (error**2 + (imagined[:, None] * off) ** 2).sqrt()
+    gaps = fit_gaps(table, error, variance, residual, lost, imagined)
+    spread = spread_mm(table | {"gap_mm": gaps}, variance, residual, lost, NO_REACH, imagined)
+    gap = imagined > 0
+    assert float((error <= spread + 1e-3)[gap].double().mean(0).sub(COVERAGE).abs().max()) < 0.01
+    before = spread_mm(table, variance, residual, lost, NO_REACH, imagined)
+    torch.testing.assert_close(before, spread_mm(table, variance, residual, lost, NO_REACH))  # older tables
+    assert (spread >= before).all()
+
+
+def test_the_middle_of_a_clip_is_hidden(tmp_path):
+    (clip,) = read_mocap(write_set(tmp_path / "studio", [clip_row(0, frames=30)]), split="train")
+    filmed = next(film_clip(clip, "gt"))
+    hidden = hide(filmed, 0.2)
+    gap = torch.zeros(30, dtype=torch.bool)
+    gap[10:20] = True
+    assert (hidden.confidence[gap] == 0).all()
+    assert hidden.rays[gap].isnan().all()
+    assert np.isnan(hidden.sequence.keypoints_px[gap]).all()
+    assert (hidden.sequence.confidence[gap] == 0).all()
+    torch.testing.assert_close(hidden.rays[~gap], filmed.rays[~gap])
+    assert (hide(filmed, 9.0).confidence == 0).all(1).sum() == 20
+    assert np.isfinite(filmed.sequence.keypoints_px).all()
+
+
 def test_adults_differ_in_size_as_in_the_training_data():
     """The same survey as `data.anthropometry`: half men, half women."""
     stature = torch.tensor([[mean, deviation] for mean, deviation in ADULTS_MM], dtype=torch.float64)
@@ -130,7 +182,7 @@ def test_a_weights_file_is_calibrated_in_place(tmp_path):
     assert card["step"] == 3
     assert {name: card["spread"][name] for name in table} == table
     assert card["spread"]["coverage"] == COVERAGE
-    assert [len(values) for values in table.values()] == [17] * 5
+    assert [len(values) for values in table.values()] == [17] * 6
     inside = []
     for number, clip in enumerate(clips):
         filmed = list(film_clip(replace(clip, joints_mm=clip.joints_mm[9:21]), "gt"))[number % 4]

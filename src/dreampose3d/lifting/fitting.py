@@ -5,6 +5,7 @@ The clip tells better: how noisy its 2D is, how far the lifted pose misses it, h
 together. From these, in closed form but for a few Gauss-Newton steps and without any ground truth:
 
     noise and miss of the 2D, bone lengths -> steadied by the noise -> nearest pose that fits both -> smooth in depth
+        -> bridged where joints are lost
 
 Each frame is the least of
 
@@ -21,8 +22,10 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
+from scipy.linalg import solveh_banded
 
 from dreampose3d.motion.bones import bone_lengths, bone_vectors, mirrored_bones
+from dreampose3d.motion.roughness import acceleration_bands, frame_seconds
 from dreampose3d.motion.smoothing import smooth, smooth_by
 from dreampose3d.skeleton import Skeleton
 from dreampose3d.trajectory import MIN_CONFIDENCE, estimate_root, fittable
@@ -50,12 +53,17 @@ DEPTH_HZ = 20.0
 """What is faster in the move in depth is not made: there bones say too little."""
 UNKNOWN_NOISE_MM = 3.0
 """Of clips too short to tell: a good detector's."""
+IMAGINED_MM = 100.0
+"""How far off the network is where a joint is lost,"""
+IMAGINED_S = 0.1
+"""and how long it is off alike."""
 _ROUNDS = 3
 _LARGEST_STEP_MM = 60.0
 _CERTAIN_DEPTH_MM = 2.0
 _QUARTILE = {2: 0.7585, 3: 1.1011}  # of a normal vector's length
 _FRAMES_FOR_BONES = 300
 _FRAMES_AT_ONCE = 2048  # bounds the memory that an hour of frames takes
+_AS_SEEN = 1e6  # a weight in which nothing moves
 _MARGIN = 64  # frames beyond which no frame is felt
 
 
@@ -116,7 +124,7 @@ def fit_to_2d(
     fitted = np.empty_like(clip.poses)
     for inner, outer in _parts(len(clip.poses)):
         fitted[inner] = _fitted(clip.part(outer), evidence)[inner.start - outer.start :][: inner.stop - inner.start]
-    return torch.from_numpy(fitted).to(poses_mm), evidence
+    return torch.from_numpy(_bridged_poses(clip._replace(poses=fitted), evidence)).to(poses_mm), evidence
 
 
 class _Clip(NamedTuple):
@@ -262,6 +270,31 @@ def _nearest(clip: _Clip, evidence: Evidence, depth_mm: Float[ndarray, " J"], ro
         )
     relative: ndarray = placed - placed[:, clip.skeleton.root, None]
     return relative
+
+
+def _bridged_poses(clip: _Clip, evidence: Evidence) -> Float[ndarray, "N J 3"]:
+    """Lost joints on the most probable way between where they are seen, given what the network imagines there.
+
+    It imagines each frame without knowing what the fit has made of those about it, and a jump is the less likely thing.
+    Bones have their lengths there, too.
+    """
+    lost = np.isnan(clip.rays).any(-1)
+    if not lost.any():
+        return clip.poses
+    seconds = frame_seconds(clip.time_s)
+    roughness = acceleration_bands(clip.time_s) / SPECTRUM_MM2_PER_S3
+    poses = clip.poses.astype(np.float64)
+    for joint in np.flatnonzero(lost.any(0)):
+        bands = roughness.copy()
+        weight = np.where(lost[:, joint], seconds / (IMAGINED_S * IMAGINED_MM**2), _AS_SEEN)
+        bands[0] += weight
+        way = solveh_banded(bands, weight[:, None] * poses[:, joint], lower=True)
+        poses[lost[:, joint], joint] = way[lost[:, joint]]
+    frames = np.flatnonzero(lost.any(1))
+    alike = np.full(clip.skeleton.num_joints, LATERAL_MM)
+    long = _nearest(clip._replace(poses=poses).part(frames), evidence, alike, _ROUNDS)
+    poses[frames] = np.where(lost[frames, :, None], long, poses[frames])
+    return poses
 
 
 def _unit(vectors: Float[ndarray, "*batch 3"]) -> Float[ndarray, "*batch 3"]:

@@ -24,7 +24,7 @@ from dreampose3d.diffusion import Denoise, cosine_alpha_bar, ddim_sample
 from dreampose3d.hypotheses import j_agg, l_agg, p_agg
 from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.resample import Chunk, Resampling
-from dreampose3d.lifting.spread import spread_mm, variance_of
+from dreampose3d.lifting.spread import doubt_of_2d, forgotten, spread_mm, variance_of
 from dreampose3d.model.prompt import Prompt
 from dreampose3d.model.weights import Weights, load_weights
 from dreampose3d.sequence import LiftedMotion, PoseSequence
@@ -154,7 +154,10 @@ class Lifter:
             poses, evidence = fit_to_2d(poses, rays, confidence, sequence.times, self.skeleton)
             root = estimate_root(poses, rays, confidence)
         reach = (poses - poses[:, self.skeleton.root, None]).norm(dim=-1)
-        spread = spread_mm(self.weights.card.get("spread", {}), variance, residual, confidence < MISSING_BELOW, reach)
+        lost = confidence < MISSING_BELOW
+        frames = ~lost.all(1), torch.from_numpy(sequence.times)
+        doubt, imagined = doubt_of_2d(residual, *frames), forgotten(*frames).to(reach)
+        spread = spread_mm(self.weights.card.get("spread", {}), variance, doubt, lost, reach, imagined)
         return LiftedMotion(
             name=sequence.name,
             fps=sequence.fps,
@@ -357,7 +360,8 @@ class Lifter:
                 "clamp": self.clamp(options),
             },
             "root": "estimated by reprojection; metric size is that of the training population",
-            "spread": "68 % of root-relative joint errors of people of unknown size lie below it (validation clips)",
+            "spread": "68 % of root-relative joint errors lie below it (validation clips)",
+            "spread_size_share": max(self.weights.card.get("spread", {}).get("size_share", [0.0])),
             "device": str(self.device),
             "versions": {
                 "dreampose3d": dreampose3d.__version__,

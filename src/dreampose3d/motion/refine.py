@@ -103,7 +103,7 @@ def refine(motion: LiftedMotion, options: Refinement | None = None, ground: Grou
         "foot_sliding_mm_per_s": _sliding(stepping, refined),
         "ground": None if ground is None else asdict(ground),
     }
-    return replace(refined, meta=motion.meta | {"root": _ROOT, "refined": done})
+    return replace(refined, meta=refined.meta | {"root": _ROOT, "refined": done})
 
 
 def refine_everyone(people: Sequence[LiftedMotion], options: Refinement | None = None) -> list[LiftedMotion]:

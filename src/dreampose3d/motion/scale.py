@@ -22,6 +22,8 @@ ankle to head measures 0.932 of that. Lifted poses have the proportions of these
 CHAIN = ("knee", "ankle", "spine", "thorax", "neck", "head")
 """The bones that add up to it, by the joints that they end in."""
 
+PROPORTIONS_SHARE = 0.025
+"""By which people of equal height differ from each other: what a known height leaves of the spread for size."""
 _QUANTILE = 0.6
 """The mean of hypotheses shortens bones that they are unsure of: by the median a height is 1 % short (cmu val)."""
 _PLAUSIBLE_M = (0.4, 2.8)
@@ -55,7 +57,8 @@ def require_height(height_m: float) -> None:
 def with_height(motion: LiftedMotion, height_m: float) -> LiftedMotion:
     """The motion, its path and its uncertainty scaled so that the person has a known height.
 
-    What is seen stays the same: a person twice as tall moves twice as far away.
+    What is seen stays the same: a person twice as tall moves twice as far away. The uncertainty no longer holds that
+    people differ in size (`lifting.spread`, u), but only that those of one height differ in proportion.
 
     Args:
         motion: A lifted motion.
@@ -65,11 +68,24 @@ def with_height(motion: LiftedMotion, height_m: float) -> LiftedMotion:
         ValueError: If the height is not a person's in metres, or the motion has no frames.
     """
     require_height(height_m)
-    scale = 1000 * height_m / body_height(motion.root_relative_mm, motion.skeleton, motion.confidence)
+    scale = np.float32(1000 * height_m / body_height(motion.root_relative_mm, motion.skeleton, motion.confidence))
     return replace(
         motion,
-        root_relative_mm=np.float32(scale) * motion.root_relative_mm,
-        root_mm=np.float32(scale) * motion.root_mm,
-        spread_mm=np.float32(scale) * motion.spread_mm,
-        hypotheses_mm=None if motion.hypotheses_mm is None else np.float32(scale) * motion.hypotheses_mm,
+        root_relative_mm=scale * motion.root_relative_mm,
+        root_mm=scale * motion.root_mm,
+        spread_mm=scale * _spread_at_height(motion),
+        hypotheses_mm=None if motion.hypotheses_mm is None else scale * motion.hypotheses_mm,
+        meta=motion.meta | {"spread_size_share": min(PROPORTIONS_SHARE, _size_share(motion))},
     )
+
+
+def _spread_at_height(motion: LiftedMotion) -> Float[ndarray, "N J"]:
+    reach = np.linalg.norm(motion.root_relative_mm, axis=-1)
+    gone = max(0.0, _size_share(motion) ** 2 - PROPORTIONS_SHARE**2)
+    spread: ndarray = np.sqrt(np.maximum(motion.spread_mm**2 - gone * reach**2, 0)).astype(motion.spread_mm.dtype)
+    return spread
+
+
+def _size_share(motion: LiftedMotion) -> float:
+    """0 in motions of older weights."""
+    return float(motion.meta.get("spread_size_share", 0.0))

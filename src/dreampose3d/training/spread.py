@@ -1,11 +1,12 @@
 """Calibrated uncertainty: how far off the lifter is, learned on the validation clips, per joint."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -15,7 +16,7 @@ from dreampose3d.evaluation import FilmedClip, film_clip
 from dreampose3d.hypotheses import p_agg
 from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
-from dreampose3d.lifting.spread import spread_mm, variance_of
+from dreampose3d.lifting.spread import doubt_of_2d, forgotten, spread_mm, variance_of
 from dreampose3d.model.weights import load_weights, save_weights
 from dreampose3d.motion.bones import bone_lengths
 from dreampose3d.trajectory import estimate_root, reprojection_residual
@@ -28,6 +29,8 @@ _SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8)
 """Candidates for g."""
 _STILL_MM = 1e-6
 """A joint that never errs by as much is the root."""
+GAPS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
+"""How long the person is hidden in one clip after the other."""
 SIZE_SHARE = 0.054
 """Standard deviation of stature among adults of both sexes, as a share (ANSUR II: Gordon et al. 2014). A few people's
 clips cannot tell it."""
@@ -39,7 +42,8 @@ def calibrate_spread(
     """Fit the spread and write it into the weights.
 
     Each clip's middle is seen by one camera, with exact and with noisy 2D: only both together tell how an error grows
-    with the doubt in the 2D. Errors are those at each person's true size; how sizes differ is known from elsewhere.
+    with the doubt in the 2D. A third time it is seen with a gap, in which nothing is. Errors are those at each person's
+    true size; how sizes differ is known from elsewhere.
 
     Args:
         weights: A weights file; rewritten with the fit in its card.
@@ -48,13 +52,17 @@ def calibrate_spread(
         frames: Of each clip, at most.
 
     Returns:
-        `scale`, `floor_mm`, `missing_floor_mm`, `residual_share` and `size_share` of every joint.
+        `scale`, `floor_mm`, `missing_floor_mm`, `residual_share`, `gap_mm` and `size_share` of every joint.
     """
     options = options or LiftOptions()
     lifter = Lifter.load(weights, "cpu")
     measured = [_measured(lifter, filmed, options) for filmed in _filmed(clips, frames)]
-    error, variance, residual, lost = (torch.cat(part) for part in zip(*measured, strict=True))
-    table = fit_spread(error, variance, residual, lost) | {"size_share": [SIZE_SHARE] * error.shape[1]}
+    error, variance, residual, lost, _ = (torch.cat(part) for part in zip(*measured, strict=True))
+    table = fit_spread(error, variance, residual, lost)
+    hidden = [_measured(lifter, filmed, options) for filmed in _hidden(clips, frames)]
+    if hidden:
+        table |= {"gap_mm": fit_gaps(table, *(torch.cat(part) for part in zip(*hidden, strict=True)))}
+    table |= {"size_share": [SIZE_SHARE] * error.shape[1]}
     found = load_weights(weights)
     card = found.card | {"spread": table | {"coverage": COVERAGE, "options": json.loads(json.dumps(options.__dict__))}}
     save_weights(found.model, weights, card)
@@ -67,7 +75,7 @@ def fit_spread(
     residual: Float[Tensor, " F"],
     lost: Bool[Tensor, "F J"],
 ) -> dict[str, list[float]]:
-    """The table of `lifting.spread.spread_mm` but for `size_share`: 68 % of each joint's errors lie below the spread.
+    """The table of `lifting.spread.spread_mm` but for gaps and sizes: 68 % of each joint's errors lie below the spread.
 
     The floor f_j is the one under which the errors of a joint with 2D are likeliest, taken as isotropic normal with a
     variance in proportion to (variance + f_j^2 + (g residual)^2); s_j then fits the coverage exactly, and a second
@@ -90,16 +98,65 @@ def fit_spread(
     )
 
 
+def fit_gaps(
+    table: Mapping[str, Any],
+    error: Float[Tensor, "F J"],
+    variance: Float[Tensor, "F J"],
+    residual: Float[Tensor, " F"],
+    lost: Bool[Tensor, "F J"],
+    imagined: Float[Tensor, " F"],
+) -> list[float]:
+    """w_j, with which 68 % of the errors in the frames that show nothing lie below the spread.
+
+    Args:
+        table: What `fit_spread` found.
+        error: Distances of the joints from the truth, mm.
+        variance: Mean squared distance of the hypotheses from their mean, mm^2.
+        residual: How far each frame's result misses its 2D, mm.
+        lost: Joints without 2D.
+        imagined: `lifting.spread.forgotten`.
+    """
+    gap = imagined > 0
+    known = spread_mm(table, variance[gap], residual[gap], lost[gap], torch.zeros_like(error[gap]))
+    more = (error[gap] ** 2 - known**2).clamp(min=0).sqrt() / imagined[gap, None]
+    return [round(float(joint.quantile(COVERAGE)), 1) for joint in more.T]
+
+
+def hide(filmed: FilmedClip, seconds: float) -> FilmedClip:
+    """A clip in whose middle nothing is seen of the person for a while, but for two thirds of it at most."""
+    frames = min(round(seconds * filmed.sequence.fps), 2 * len(filmed.confidence) // 3)
+    start = (len(filmed.confidence) - frames) // 2
+    gap = slice(start, start + frames)
+    keypoints, told = (np.array(x) for x in (filmed.sequence.keypoints_px, filmed.sequence.confidence))
+    rays, confidence = filmed.rays.clone(), filmed.confidence.clone()
+    keypoints[gap], told[gap], rays[gap], confidence[gap] = np.nan, 0, torch.nan, 0
+    sequence = replace(filmed.sequence, keypoints_px=keypoints, confidence=told)
+    return replace(filmed, sequence=sequence, rays=rays, confidence=confidence)
+
+
 def _filmed(clips: Sequence[MocapClip], frames: int) -> Iterator[FilmedClip]:
     for number, clip in enumerate(clips):
-        start = max(0, (len(clip.joints_mm) - frames) // 2)
-        middle = replace(clip, joints_mm=clip.joints_mm[start : start + frames])
         for input in ("gt", "noisy"):
-            yield list(film_clip(middle, input))[number % 4]
+            yield list(film_clip(_middle(clip, frames), input))[number % 4]
 
 
-def _measured(lifter: Lifter, filmed: FilmedClip, options: LiftOptions) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Error at the person's true size, variance, residual and lost joints of a clip."""
+def _hidden(clips: Sequence[MocapClip], frames: int) -> Iterator[FilmedClip]:
+    for number, clip in enumerate(clips):
+        seconds = GAPS_S[number % len(GAPS_S)]
+        middle = _middle(clip, round(frames + seconds * clip.fps))
+        if len(middle.joints_mm) > 3:
+            yield hide(list(film_clip(middle, "noisy" if number % 2 else "gt"))[number % 4], seconds)
+
+
+def _middle(clip: MocapClip, frames: int) -> MocapClip:
+    start = max(0, (len(clip.joints_mm) - frames) // 2)
+    return replace(clip, joints_mm=clip.joints_mm[start : start + frames])
+
+
+def _measured(
+    lifter: Lifter, filmed: FilmedClip, options: LiftOptions
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Error at the person's true size, variance, residual, lost joints and imagined frames of a clip."""
     hypotheses = lifter.hypotheses(filmed.sequence, options).double()
     pose = p_agg(hypotheses)
     root = estimate_root(pose, filmed.rays, filmed.confidence)
@@ -109,7 +166,9 @@ def _measured(lifter: Lifter, filmed: FilmedClip, options: LiftOptions) -> tuple
     true = filmed.joints_mm - filmed.joints_mm[:, lifter.skeleton.root, None]
     lengths, lifted = (bone_lengths(joints.numpy(), lifter.skeleton).sum() for joints in (true, pose))
     error = (pose * (lengths / lifted) - true).norm(dim=-1)
-    return error, variance_of(hypotheses), residual, filmed.confidence < MISSING_BELOW
+    lost = filmed.confidence < MISSING_BELOW
+    frames = ~lost.all(1), torch.from_numpy(filmed.sequence.times)
+    return error, variance_of(hypotheses), doubt_of_2d(residual, *frames), lost, forgotten(*frames)
 
 
 def _fit_joints(
