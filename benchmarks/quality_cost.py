@@ -18,17 +18,21 @@ from dreampose3d.lifting.lifter import Lifter, LiftOptions
 from dreampose3d.metrics import mpjpe, p_mpjpe
 
 CURVE = (
-    (1, 1, 0.2),
-    (3, 1, 0.2),
-    (5, 1, 0.2),
-    (2, 2, 0.2),
-    (3, 2, 0.2),
-    (5, 2, 0.2),
-    (3, 3, 0.2),
-    (3, 2, 0.4),
-    (3, 2, 1.0),
+    (1, 1, 0.2, 0.0),
+    (3, 1, 0.2, 0.0),
+    (5, 1, 0.2, 0.0),
+    (2, 2, 0.2, 0.0),
+    (3, 2, 0.2, 0.0),
+    (5, 2, 0.2, 0.0),
+    (3, 3, 0.2, 0.0),
+    (3, 5, 0.2, 0.0),
+    (3, 2, 0.2, 1.0),
+    (3, 5, 0.2, 1.0),
+    (3, 2, 0.4, 0.0),
+    (3, 2, 1.0, 0.0),
+    (3, 2, 1.0, 1.0),
 )
-"""H, K, and the share of the schedule over which the steps are spread (1: D3DP's grid)."""
+"""H, K, the share of the schedule over which the steps are spread (1: D3DP's grid), and eta."""
 FIELDS_OF_VIEW = (25.0, 40.0, 50.0, 55.0, 70.0, 90.0)
 
 
@@ -54,10 +58,10 @@ def main(quality: Quality) -> None:
     filmed = [list(film_clip(clip, "noisy"))[i % 4] for i, clip in enumerate(clips)]
     frames = sum(len(clip.sequence) for clip in filmed)
     print(f"{len(filmed)} clips, {frames} frames, noisy 2D, flip, {quality.threads} threads")
-    print("| H | K | span | frames/s | P-Agg MPJPE | P-MPJPE | J-Agg MPJPE | P-MPJPE |")
-    print("|--:|--:|--:|--:|--:|--:|--:|--:|")
-    for hypotheses, steps, span in CURVE:
-        options = LiftOptions(hypotheses=hypotheses, steps=steps, span=span)
+    print("| H | K | span | eta | frames/s | P-Agg MPJPE | P-MPJPE | J-Agg MPJPE | P-MPJPE |")
+    print("|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+    for hypotheses, steps, span, eta in CURVE:
+        options = LiftOptions(hypotheses=hypotheses, steps=steps, span=span, eta=eta)
         begun = time.perf_counter()
         lifted = [lifter.hypotheses(clip.sequence, options) for clip in filmed]
         rate = frames / (time.perf_counter() - begun)
@@ -65,7 +69,7 @@ def main(quality: Quality) -> None:
         chosen = errors(
             [j_agg(h, c.rays.float(), c.confidence.float()) for h, c in zip(lifted, filmed, strict=True)], filmed
         )
-        print(f"| {hypotheses} | {steps} | {span:g} | {rate:.0f} | {mean} | {chosen} |", flush=True)
+        print(f"| {hypotheses} | {steps} | {span:g} | {eta:g} | {rate:.0f} | {mean} | {chosen} |", flush=True)
     print("\n| assumed field of view (true: 50 degrees) | MPJPE | P-MPJPE |\n|--:|--:|--:|")
     for fov in FIELDS_OF_VIEW:
         camera = replace(Camera.from_fov((1000, 1000), fov), assumed=True)
