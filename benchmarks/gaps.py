@@ -61,7 +61,7 @@ def main(gaps: Gaps) -> None:
             hidden = hide(seen, seconds)
             frames = (hidden.confidence == 0).all(1)
             for lost, joints in (("everything", ALL), ("a limb", LIMBS[number % len(LIMBS)])):
-                shown = hidden if lost == "everything" else without(seen, frames, joints)
+                shown = hidden if lost == "everything" else hide(seen, seconds, joints)
                 found[input, lost, seconds].append(measured(lifter, seen, shown, frames, joints))
     header = ["2D", "lost", "for, s", "clips", "network alone", "fitted", "if it were seen", "within the spread, %"]
     rows = []
@@ -90,20 +90,6 @@ def middle(clip: MocapClip, seconds: float) -> MocapClip:
     frames = round(seconds * clip.fps)
     start = max(0, (len(clip.joints_mm) - frames) // 2)
     return replace(clip, joints_mm=clip.joints_mm[start : start + frames])
-
-
-def without(filmed: FilmedClip, frames: torch.Tensor, joints: list[int]) -> FilmedClip:
-    """A clip some of whose joints are lost in some frames."""
-    lost = torch.zeros_like(filmed.confidence, dtype=torch.bool)
-    lost[:, joints] = frames[:, None]
-    confidence = filmed.confidence.masked_fill(lost, 0)
-    sequence = replace(
-        filmed.sequence,
-        keypoints_px=np.where(lost[..., None], np.nan, filmed.sequence.keypoints_px),
-        confidence=confidence.float().numpy(),
-    )
-    rays = filmed.rays.masked_fill(lost[..., None], torch.nan)
-    return replace(filmed, sequence=sequence, rays=rays, confidence=confidence)
 
 
 if __name__ == "__main__":

@@ -155,8 +155,8 @@ class Lifter:
             root = estimate_root(poses, rays, confidence)
         reach = (poses - poses[:, self.skeleton.root, None]).norm(dim=-1)
         lost = confidence < MISSING_BELOW
-        frames = ~lost.all(1), torch.from_numpy(sequence.times)
-        doubt, imagined = doubt_of_2d(residual, *frames), forgotten(*frames).to(reach)
+        times = torch.from_numpy(sequence.times)
+        doubt, imagined = doubt_of_2d(residual, ~lost.all(1), times), forgotten(~lost, times).to(reach)
         spread = spread_mm(self.weights.card.get("spread", {}), variance, doubt, lost, reach, imagined)
         return LiftedMotion(
             name=sequence.name,

@@ -14,11 +14,12 @@ UNCALIBRATED = {
     "missing_floor_mm": 0.0,
     "residual_share": 0.0,
     "size_share": 0.0,
+    "lost_mm": 0.0,
     "gap_mm": 0.0,
 }
-"""The hypotheses' standard deviation alone; the shares and the gaps' part are 0 in tables of older weights, too."""
+"""The hypotheses' standard deviation alone; the shares and the parts of gaps are 0 in tables of older weights, too."""
 _FORGOTTEN_S = 0.4
-"""In what time a pose is forgotten [ours]: with this one gaps of 0.1 to 1.2 s are covered alike (cmu val)."""
+"""In what time a joint is forgotten [ours]: with this one gaps of 0.1 to 1.2 s are covered alike (cmu val)."""
 
 
 def variance_of(hypotheses_mm: Float[Tensor, "H N J 3"]) -> Float[Tensor, "N J"]:
@@ -32,43 +33,44 @@ def spread_mm(
     residual: Float[Tensor, " N"],
     lost: Bool[Tensor, "N J"],
     reach: Float[Tensor, "N J"],
-    forgotten: Float[Tensor, " N"] | None = None,
+    forgotten: Float[Tensor, "N J"],
 ) -> Float[Tensor, "N J"]:
     """Where 68 % of the errors should lie [ours].
 
-    sqrt(s_j^2 (variance + f_j^2 + (g_j residual)^2) + (w_j forgotten)^2 + (u_j reach)^2)
+    sqrt(s_j^2 (variance + f_j^2 + (g_j residual)^2) + (v_j forgotten)^2 + (w_j all forgotten)^2 + (u_j reach)^2)
 
     The floor f_j is needed because hypotheses nearly coincide at K = 1; it is larger for missing joints. The share g_j
     of the frame's residual widens it where the 2D is doubtful, which hypotheses cannot tell: all believe the same 2D.
+    What is imagined is the less sure the longer it was not seen, and less still where nothing of the person is.
     These are fitted at the true size of the people; that a picture does not tell a stranger's size is the last term.
 
     Args:
-        table: Of every joint `scale` s_j, `floor_mm` f_j, `missing_floor_mm`, `residual_share` g_j, `size_share` u_j.
+        table: Of every joint `scale` s_j, `floor_mm` f_j, `missing_floor_mm`, `residual_share` g_j, `lost_mm` v_j,
+            `gap_mm` w_j, `size_share` u_j.
         variance: Mean squared distance of the hypotheses from their mean, mm^2.
         residual: How far each frame's result misses its 2D, mm (`trajectory.reprojection_residual`).
         lost: Joints without 2D.
         reach: Of each joint from the root, mm.
-        forgotten: How much of each frame's pose is imagined (`forgotten`); nothing unless given.
+        forgotten: How much of each joint is imagined (`forgotten`).
 
     Returns:
         One distance a joint, mm.
     """
-    scale, floor, missing, share, size, gap = (
+    scale, floor, missing, share, size, alone, together = (
         torch.tensor(table.get(key, value)).to(variance) for key, value in UNCALIBRATED.items()
     )
     floor = torch.where(lost, missing, floor)
     pose = scale**2 * (variance + floor**2 + (share * residual[:, None]) ** 2)
-    if forgotten is not None:
-        pose = pose + (gap * forgotten[:, None]) ** 2
-    return (pose + (size * reach) ** 2).sqrt()
+    gap = (alone * forgotten) ** 2 + (together * forgotten.amin(1, keepdim=True)) ** 2
+    return (pose + gap + (size * reach) ** 2).sqrt()
 
 
-def forgotten(seen: Bool[Tensor, " N"], time_s: Float[Tensor, " N"]) -> Float[Tensor, " N"]:
-    """How much of each frame's pose is imagined: 0 where anything of the person is seen, towards 1 deep in a gap."""
-    known = time_s[seen]
-    after = torch.searchsorted(known, time_s).clamp(max=len(known) - 1)
-    since = torch.minimum((time_s - known[(after - 1).clamp(min=0)]).abs(), (time_s - known[after]).abs())
-    return torch.where(seen, 0, 1 - torch.exp(-since / _FORGOTTEN_S))
+def forgotten(seen: Bool[Tensor, "N J"], time_s: Float[Tensor, " N"]) -> Float[Tensor, "N J"]:
+    """How much of each joint is imagined: 0 where it is seen, towards 1 deep in a gap, 1 if it never was."""
+    time = time_s[:, None]
+    before = torch.where(seen, time, -torch.inf).cummax(0).values
+    after = torch.where(seen, time, torch.inf).flip(0).cummin(0).values.flip(0)
+    return 1 - torch.exp(-torch.minimum(time - before, after - time) / _FORGOTTEN_S)
 
 
 def doubt_of_2d(

@@ -26,9 +26,9 @@ ORDER = {
 
 TYPICAL_ERROR_DEGREES = {
     "hip_flexion": 5.4, "hip_adduction": 4.5, "hip_rotation": 6.0, "knee_flexion": 6.0, "shoulder_plane": 10.5,
-    "shoulder_elevation": 4.1, "shoulder_external_rotation": 10.6, "elbow_flexion": 7.0, "trunk_flexion": 6.5,
+    "shoulder_elevation": 4.1, "shoulder_external_rotation": 10.6, "elbow_flexion": 7.1, "trunk_flexion": 6.5,
     "trunk_side_bend": 2.9, "trunk_rotation": 3.7, "hip_shoulder_separation": 3.8, "head_flexion": 6.9,
-    "head_side_bend": 3.6, "pelvis_tilt": 4.2, "pelvis_obliquity": 2.9, "pelvis_rotation": 4.3, "trunk_tilt": 1.5,
+    "head_side_bend": 3.6, "pelvis_tilt": 4.2, "pelvis_obliquity": 2.8, "pelvis_rotation": 4.3, "trunk_tilt": 1.5,
     "trunk_forward_tilt": 1.7, "trunk_side_tilt": 1.6,
 }  # fmt: skip
 """Median error of everyday motion lifted from a detector's 2D (docs/angles.md, weights `small`)."""

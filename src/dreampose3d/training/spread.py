@@ -1,8 +1,10 @@
 """Calibrated uncertainty: how far off the lifter is, learned on the validation clips, per joint."""
 
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from torch import Tensor
 
 from dreampose3d.data.mocap import MocapClip
 from dreampose3d.evaluation import FilmedClip, film_clip
+from dreampose3d.evaluation.mocap import Input
 from dreampose3d.hypotheses import p_agg
 from dreampose3d.lifting.fitting import fit_to_2d
 from dreampose3d.lifting.lifter import Lifter, LiftOptions
@@ -30,7 +33,7 @@ _SHARES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8)
 _STILL_MM = 1e-6
 """A joint that never errs by as much is the root."""
 GAPS_S = (0.1, 0.2, 0.4, 0.8, 1.6)
-"""How long the person is hidden in one clip after the other."""
+"""How long something is hidden, one of these by chance."""
 SIZE_SHARE = 0.054
 """Standard deviation of stature among adults of both sexes, as a share (ANSUR II: Gordon et al. 2014). A few people's
 clips cannot tell it."""
@@ -42,8 +45,8 @@ def calibrate_spread(
     """Fit the spread and write it into the weights.
 
     Each clip's middle is seen by one camera, with exact and with noisy 2D: only both together tell how an error grows
-    with the doubt in the 2D. A third time it is seen with a gap, in which nothing is. Errors are those at each person's
-    true size; how sizes differ is known from elsewhere.
+    with the doubt in the 2D. Then each is seen again with a gap, in which a joint with all that hangs on it is lost, or
+    everything. Errors are those at each person's true size; how sizes differ is known from elsewhere.
 
     Args:
         weights: A weights file; rewritten with the fit in its card.
@@ -52,7 +55,8 @@ def calibrate_spread(
         frames: Of each clip, at most.
 
     Returns:
-        `scale`, `floor_mm`, `missing_floor_mm`, `residual_share`, `gap_mm` and `size_share` of every joint.
+        `scale`, `floor_mm`, `missing_floor_mm`, `residual_share`, `lost_mm`, `gap_mm` and `size_share` of every
+        joint.
     """
     options = options or LiftOptions()
     lifter = Lifter.load(weights, "cpu")
@@ -61,7 +65,7 @@ def calibrate_spread(
     table = fit_spread(error, variance, residual, lost)
     hidden = [_measured(lifter, filmed, options) for filmed in _hidden(clips, frames)]
     if hidden:
-        table |= {"gap_mm": fit_gaps(table, *(torch.cat(part) for part in zip(*hidden, strict=True)))}
+        table |= fit_gaps(table, *(torch.cat(part) for part in zip(*hidden, strict=True)))
     table |= {"size_share": [SIZE_SHARE] * error.shape[1]}
     found = load_weights(weights)
     card = found.card | {"spread": table | {"coverage": COVERAGE, "options": json.loads(json.dumps(options.__dict__))}}
@@ -89,11 +93,11 @@ def fit_spread(
         lost: Joints without 2D.
     """
     tables = [_fit_joints(error, variance, residual, lost, share) for share in _SHARES]
-    moving = error.amax(0) >= _STILL_MM
+    moving, none = error.amax(0) >= _STILL_MM, torch.zeros_like(error)
     return min(
         tables,
         key=lambda table: _unevenness(
-            (error <= spread_mm(table, variance, residual, lost, torch.zeros_like(error)))[:, moving], residual
+            (error <= spread_mm(table, variance, residual, lost, none, none))[:, moving], residual
         ),
     )
 
@@ -104,9 +108,9 @@ def fit_gaps(
     variance: Float[Tensor, "F J"],
     residual: Float[Tensor, " F"],
     lost: Bool[Tensor, "F J"],
-    imagined: Float[Tensor, " F"],
-) -> list[float]:
-    """w_j, with which 68 % of the errors in the frames that show nothing lie below the spread.
+    imagined: Float[Tensor, "F J"],
+) -> dict[str, list[float]]:
+    """v_j, with which 68 % of the errors of what is lost lie below the spread; w_j, the same where all is lost.
 
     Args:
         table: What `fit_spread` found.
@@ -116,21 +120,27 @@ def fit_gaps(
         lost: Joints without 2D.
         imagined: `lifting.spread.forgotten`.
     """
-    gap = imagined > 0
-    known = spread_mm(table, variance[gap], residual[gap], lost[gap], torch.zeros_like(error[gap]))
-    more = (error[gap] ** 2 - known**2).clamp(min=0).sqrt() / imagined[gap, None]
-    return [round(float(joint.quantile(COVERAGE)), 1) for joint in more.T]
+    gone = imagined > 0
+    found: dict[str, list[float]] = {}
+    for name, where in (("lost_mm", gone & ~gone.all(1, keepdim=True)), ("gap_mm", gone.all(1, keepdim=True) & gone)):
+        known = spread_mm({**table, **found}, variance, residual, lost, torch.zeros_like(error), imagined)
+        more = (error**2 - known**2).clamp(min=0).sqrt() / imagined
+        joints = [joint[at] for joint, at in zip(more.T, where.T, strict=True)]
+        found[name] = [round(float(joint.quantile(COVERAGE)), 1) if len(joint) else 0.0 for joint in joints]
+    return found
 
 
-def hide(filmed: FilmedClip, seconds: float) -> FilmedClip:
-    """A clip in whose middle nothing is seen of the person for a while, but for two thirds of it at most."""
+def hide(filmed: FilmedClip, seconds: float, joints: Sequence[int] | None = None) -> FilmedClip:
+    """A clip in whose middle joints are lost for a while, or all of them, but for two thirds of it at most."""
     frames = min(round(seconds * filmed.sequence.fps), 2 * len(filmed.confidence) // 3)
     start = (len(filmed.confidence) - frames) // 2
-    gap = slice(start, start + frames)
-    keypoints, told = (np.array(x) for x in (filmed.sequence.keypoints_px, filmed.sequence.confidence))
-    rays, confidence = filmed.rays.clone(), filmed.confidence.clone()
-    keypoints[gap], told[gap], rays[gap], confidence[gap] = np.nan, 0, torch.nan, 0
-    sequence = replace(filmed.sequence, keypoints_px=keypoints, confidence=told)
+    lost = torch.zeros_like(filmed.confidence, dtype=torch.bool)
+    lost[start : start + frames, slice(None) if joints is None else list(joints)] = True
+    confidence = filmed.confidence.masked_fill(lost, 0)
+    keypoints = np.array(filmed.sequence.keypoints_px)
+    keypoints[lost.numpy()] = np.nan
+    sequence = replace(filmed.sequence, keypoints_px=keypoints, confidence=confidence.float().numpy())
+    rays = filmed.rays.masked_fill(lost[..., None], torch.nan)
     return replace(filmed, sequence=sequence, rays=rays, confidence=confidence)
 
 
@@ -141,11 +151,16 @@ def _filmed(clips: Sequence[MocapClip], frames: int) -> Iterator[FilmedClip]:
 
 
 def _hidden(clips: Sequence[MocapClip], frames: int) -> Iterator[FilmedClip]:
-    for number, clip in enumerate(clips):
-        seconds = GAPS_S[number % len(GAPS_S)]
+    """Each clip with gaps: twice of everything, twice of a joint and all that hangs on it."""
+    chance = random.Random(0)
+    inputs: tuple[Input, ...] = ("gt", "noisy")
+    for (number, clip), input, everything in product(enumerate(clips), inputs, (True, False)):
+        seconds = chance.choice(GAPS_S)
         middle = _middle(clip, round(frames + seconds * clip.fps))
         if len(middle.joints_mm) > 3:
-            yield hide(list(film_clip(middle, "noisy" if number % 2 else "gt"))[number % 4], seconds)
+            filmed = list(film_clip(middle, input))[number % 4]
+            joint, _ = chance.choice(filmed.sequence.skeleton.bones)
+            yield hide(filmed, seconds, None if everything else filmed.sequence.skeleton.subtree(joint))
 
 
 def _middle(clip: MocapClip, frames: int) -> MocapClip:
@@ -156,7 +171,7 @@ def _middle(clip: MocapClip, frames: int) -> MocapClip:
 def _measured(
     lifter: Lifter, filmed: FilmedClip, options: LiftOptions
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Error at the person's true size, variance, residual, lost joints and imagined frames of a clip."""
+    """Error at the person's true size, variance, residual, lost joints and what is imagined of a clip."""
     hypotheses = lifter.hypotheses(filmed.sequence, options).double()
     pose = p_agg(hypotheses)
     root = estimate_root(pose, filmed.rays, filmed.confidence)
@@ -167,8 +182,9 @@ def _measured(
     lengths, lifted = (bone_lengths(joints.numpy(), lifter.skeleton).sum() for joints in (true, pose))
     error = (pose * (lengths / lifted) - true).norm(dim=-1)
     lost = filmed.confidence < MISSING_BELOW
-    frames = ~lost.all(1), torch.from_numpy(filmed.sequence.times)
-    return error, variance_of(hypotheses), doubt_of_2d(residual, *frames), lost, forgotten(*frames)
+    times = torch.from_numpy(filmed.sequence.times)
+    doubt = doubt_of_2d(residual, ~lost.all(1), times)
+    return error, variance_of(hypotheses), doubt, lost, forgotten(~lost, times)
 
 
 def _fit_joints(
